@@ -1,0 +1,104 @@
+//! The verbs, and how a link's name becomes one.
+
+use crate::{
+    early_boot_config, generators, netdog, prairiedog, schnauzer_v2, settings_committer, storewolf, sundog,
+    thar_be_settings,
+};
+use clap::Subcommand;
+use host::Host;
+use std::error::Error;
+use std::ffi::OsString;
+use std::path::Path;
+use std::process::ExitCode;
+
+/// The names this program is also called by; each is the name of its verb.
+pub const LINKS: [&str; 10] = [
+    "storewolf",
+    "early-boot-config",
+    "sundog",
+    "settings-committer",
+    "thar-be-settings",
+    "schnauzer",
+    "schnauzer-v2",
+    "bork",
+    "netdog",
+    "prairiedog",
+];
+
+/// One step of the boot.
+#[derive(Subcommand)]
+pub(crate) enum Verb {
+    /// Make sure that the folder of the datastore exists
+    Storewolf(storewolf::Args),
+    /// Commit user data to the datastore, once in the life of a host
+    EarlyBootConfig(early_boot_config::Args),
+    /// Generate the settings that are not set yet
+    Sundog(sundog::Args),
+    /// Commit a pending transaction
+    SettingsCommitter(settings_committer::Args),
+    /// Render configuration files and restart services
+    TharBeSettings(thar_be_settings::Args),
+    /// Render a template over the settings
+    #[command(alias = "schnauzer")]
+    SchnauzerV2(schnauzer_v2::Args),
+    /// Make a seed for the update waves
+    Bork(generators::BorkArgs),
+    /// Tell what the network says of this host
+    Netdog(netdog::Args),
+    /// Tell what the boot configuration says
+    Prairiedog(prairiedog::Args),
+}
+
+impl Verb {
+    pub(crate) fn run(self, host: &Host) -> Result<ExitCode, Box<dyn Error>> {
+        match self {
+            Self::Storewolf(args) => storewolf::run(&args, host),
+            Self::EarlyBootConfig(args) => early_boot_config::run(&args, host),
+            Self::Sundog(args) => sundog::run(&args, host),
+            Self::SettingsCommitter(args) => settings_committer::run(&args, host),
+            Self::TharBeSettings(args) => thar_be_settings::run(&args, host),
+            Self::SchnauzerV2(args) => schnauzer_v2::run(&args, host),
+            Self::Bork(_) => generators::print(generators::seed()),
+            Self::Netdog(args) => generators::print(netdog::generate(&args, host)),
+            Self::Prairiedog(args) => generators::print(prairiedog::generate(&args, host)),
+        }
+    }
+}
+
+/// The arguments as if the program had been called by its own name: `sundog X` is `bootstrap sundog X`.
+pub(crate) fn with_verb(args: impl IntoIterator<Item = OsString>) -> Vec<OsString> {
+    let mut args: Vec<OsString> = args.into_iter().collect();
+    let name = args.first().and_then(|arg| Path::new(arg).file_name()).map(ToOwned::to_owned);
+    if let Some(name) = name.filter(|name| name != "bootstrap") {
+        args[0] = "bootstrap".into();
+        args.insert(1, name);
+    }
+    args
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use clap::CommandFactory;
+
+    #[test]
+    fn every_link_is_a_verb() {
+        let command = crate::Args::command();
+        for link in LINKS {
+            assert!(command.find_subcommand(link).is_some(), "{link}");
+        }
+        let verbs = command.get_subcommands().map(clap::Command::get_name);
+        assert_eq!(verbs.filter(|verb| !LINKS.contains(verb)).collect::<Vec<_>>(), [""; 0]);
+    }
+
+    #[test]
+    fn a_link_is_read_as_its_verb() {
+        for (given, expected) in [
+            (&["/usr/bin/sundog", "--json"][..], &["bootstrap", "sundog", "--json"][..]),
+            (&["/x/bootstrap", "sundog"], &["/x/bootstrap", "sundog"]),
+            (&[], &[]),
+        ] {
+            assert_eq!(with_verb(given.iter().map(OsString::from)), expected);
+        }
+    }
+}
