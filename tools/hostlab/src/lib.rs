@@ -1,0 +1,28 @@
+//! A whole host in a directory.
+//!
+//! [`Lab::prepare`] lays out what an image would hold: programs, templates, the variant's file, `os-release`.
+//! [`Lab::boot`] runs the real programs in boot order, as the units of an image do, and gives the running server.
+//! What would act on units of the machine is recorded in the directory instead of run.
+
+mod boot;
+mod console;
+mod crash;
+pub mod http;
+mod image;
+
+pub use boot::{BootError, Running, Step, StepResult};
+pub use console::{HostArgs, host, show_crashes};
+pub use crash::{CrashArgs, CrashError, CrashReport, crash};
+pub use image::{LabError, PROGRAMS};
+
+use host::Host;
+use std::path::PathBuf;
+
+/// A directory that plays a host.
+#[derive(Clone, Debug)]
+pub struct Lab {
+    /// The host.
+    pub host: Host,
+    /// Where the built programs are.
+    pub programs: PathBuf,
+}
