@@ -1,7 +1,7 @@
 //! Laying out what an image holds.
 
 use crate::Lab;
-use defaults::Catalog;
+use defaults::{Catalog, VARIANT_FILE};
 use host::{FileError, Host};
 use include_dir::{Dir, File, include_dir};
 use snafu::{ResultExt, Snafu, ensure};
@@ -11,9 +11,6 @@ use std::path::{Path, PathBuf};
 /// The programs of a host, each with the command names that are links to it.
 pub const PROGRAMS: [(&str, &[&str]); 3] =
     [("apiserver", &[]), ("apiclient", &[]), ("bootstrap", &bootstrap::LINKS)];
-
-/// Says what variant a host is; a directory that has it is a host.
-const VARIANT_FILE: &str = "/usr/share/visco/variant.toml";
 
 /// Longest path of a Unix socket (`sun_path` in unix(7), less its final NUL).
 const LONGEST_SOCKET: usize = 107;

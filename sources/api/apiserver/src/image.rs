@@ -1,12 +1,10 @@
 //! What the server reads from the image: the variant and the operating system's identity.
 
-use defaults::Variant;
+use defaults::{VARIANT_FILE, Variant};
 use host::{FileError, Host};
 use snafu::{OptionExt, ResultExt, Snafu};
 use wire::Os;
 
-/// The one file that says what variant an image is.
-pub const VARIANT_FILE: &str = "/usr/share/visco/variant.toml";
 const OS_RELEASE: &str = "/usr/lib/os-release";
 
 /// An image that does not say what it is.

@@ -28,8 +28,9 @@ mod trials;
 
 pub use app::{App, Parts};
 pub use commit::{Back, CommitOptions};
+pub use defaults::VARIANT_FILE;
 pub use error::ApiError;
-pub use image::{Image, ImageError, VARIANT_FILE};
+pub use image::{Image, ImageError};
 pub use listen::{Limits, serve};
 pub use peer::Peer;
 pub use policy::{POLICY_FILE, Policy, PolicyError, Role};

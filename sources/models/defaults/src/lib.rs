@@ -21,4 +21,4 @@ mod variant;
 pub use catalog::{Catalog, Error as CatalogError};
 pub use merge::Conflict;
 pub use metadata::{Error as MetadataError, Generator, Metadata, Strength};
-pub use variant::{ConfigurationFile, Error as VariantError, Service, Variant};
+pub use variant::{ConfigurationFile, Error as VariantError, Service, VARIANT_FILE, Variant};

@@ -8,6 +8,9 @@ use snafu::{OptionExt, ResultExt, Snafu, ensure};
 use std::collections::{BTreeMap, BTreeSet};
 use toml::{Table, Value};
 
+/// Where an image carries the one file that says what variant it is: [`Variant::to_toml`] wrote it.
+pub const VARIANT_FILE: &str = "/usr/share/visco/variant.toml";
+
 /// Everything in which variants differ at run time.
 #[derive(Clone, Debug, PartialEq)]
 #[non_exhaustive]

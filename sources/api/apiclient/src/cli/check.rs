@@ -6,13 +6,10 @@ use super::output::{self, Format};
 use super::session::{Session, block_on};
 use super::{Exit, failure};
 use crate::{Checked, ClientError, Source, SourceError, load_all};
-use defaults::{Catalog, Variant};
+use defaults::{Catalog, VARIANT_FILE, Variant};
 use serde_json::json;
 use snafu::ResultExt;
 use wire::{Status, routes};
-
-/// The one file that says what variant an image is.
-const VARIANT_FILE: &str = "/usr/share/visco/variant.toml";
 
 /// `check`.
 #[derive(clap::Args, Debug)]
