@@ -21,6 +21,8 @@ pub enum FileError {
     Write { path: PathBuf, source: std::io::Error },
     #[snafu(display("append to {}", path.display()))]
     Append { path: PathBuf, source: std::io::Error },
+    #[snafu(display("remove {}", path.display()))]
+    Remove { path: PathBuf, source: std::io::Error },
 }
 
 /// What [`Host::replace`] found to do.
@@ -59,6 +61,41 @@ impl Host {
     /// Whether a file already has this content and mode.
     pub fn holds(&self, path: impl AsRef<Path>, content: &[u8], mode: u32) -> bool {
         already(&self.path(path), content, mode)
+    }
+
+    /// Writes to a file through which the kernel is told something, as those below `/proc/sys` are: in place and in
+    /// one write. On the machine the kernel makes such a file; in a directory it is made, as a record.
+    pub fn tell_kernel(&self, path: impl AsRef<Path>, text: &str) -> Result<(), FileError> {
+        let path = self.path(path);
+        let mut options = std::fs::OpenOptions::new();
+        options.write(true);
+        if !self.is_machine() {
+            let folder = path.parent().unwrap_or(Path::new("/"));
+            std::fs::create_dir_all(folder).context(CreateFolderSnafu { path: folder })?;
+            options.create(true).truncate(true);
+        }
+        options
+            .open(&path)
+            .and_then(|mut file| file.write_all(text.as_bytes()))
+            .context(WriteSnafu { path: &path })
+    }
+
+    /// Makes a folder and those above it, and gives it exactly this mode.
+    pub fn make_folder(&self, path: impl AsRef<Path>, mode: u32) -> Result<(), FileError> {
+        use std::os::unix::fs::PermissionsExt;
+        let path = self.path(path);
+        std::fs::create_dir_all(&path)
+            .and_then(|()| std::fs::set_permissions(&path, std::fs::Permissions::from_mode(mode)))
+            .context(CreateFolderSnafu { path: &path })
+    }
+
+    /// Removes a file, if there is one.
+    pub fn remove(&self, path: impl AsRef<Path>) -> Result<(), FileError> {
+        let path = self.path(path);
+        match std::fs::remove_file(&path) {
+            Err(source) if source.kind() != ErrorKind::NotFound => Err(FileError::Remove { path, source }),
+            _ => Ok(()),
+        }
     }
 
     /// Appends one line to a file, creating it and its folders.
@@ -130,5 +167,33 @@ mod tests {
         let error = host.replace("/etc/motd", b"x", 0o644).unwrap_err();
         assert!(error.to_string().ends_with("/etc/motd"), "{error}");
         assert_eq!(std::fs::read_dir(dir.path().join("etc")).unwrap().count(), 1);
+    }
+
+    #[test]
+    fn what_the_kernel_is_told_is_recorded_in_a_directory() {
+        let dir = tempfile::tempdir().unwrap();
+        let host = Host::new(dir.path());
+        for text in ["more than", "less"] {
+            host.tell_kernel("/proc/sys/vm/x", text).unwrap();
+        }
+        assert_eq!(host.read("/proc/sys/vm/x").unwrap().unwrap(), b"less");
+        // On the machine nothing is made.
+        let path = dir.path().join("proc/sys/vm/y");
+        assert!(Host::new("/").tell_kernel(&path, "1").is_err());
+        assert!(!path.exists());
+    }
+
+    #[test]
+    fn folders_get_their_mode_and_files_go() {
+        let dir = tempfile::tempdir().unwrap();
+        let host = Host::new(dir.path());
+        host.make_folder("/local/a", 0o755).unwrap();
+        host.make_folder("/local/a", 0o700).unwrap();
+        let mode = std::fs::metadata(dir.path().join("local/a")).unwrap().permissions().mode();
+        assert_eq!(mode & 0o7777, 0o700);
+        host.replace("/local/a/b", b"", 0o600).unwrap();
+        host.remove("/local/a/b").unwrap();
+        host.remove("/local/a/b").unwrap();
+        assert!(host.remove("/local/a").is_err());
     }
 }

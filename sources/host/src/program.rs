@@ -23,7 +23,7 @@ pub struct SharedArgs {
     pub root: PathBuf,
 
     /// Least important messages to show: trace, debug, info, warn, error
-    #[arg(long, global = true, value_name = "LEVEL", default_value = "info")]
+    #[arg(short = 'l', long, global = true, value_name = "LEVEL", default_value = "info")]
     pub log_level: LevelFilter,
 }
 
