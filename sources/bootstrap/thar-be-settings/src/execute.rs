@@ -15,6 +15,9 @@ const RESTART_LIMIT: Duration = Duration::from_mins(5);
 /// Where drop-ins of units are; the manager has to read them again when one changes.
 const UNIT_FOLDER: &str = "/etc/systemd/";
 
+/// Exit status of `systemctl` when a unit does not exist (LSB 5.0, "Init Script Actions": not installed).
+const NO_SUCH_UNIT: i32 = 5;
+
 /// How a plan is performed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Mode {
@@ -119,6 +122,7 @@ fn act(line: &str, changed: &[String], host: &Host, mode: Mode) -> CommandResult
             return result;
         }
     };
+    let tries = argv.iter().any(|word| word.starts_with("try-"));
     let mut command = Command::new(argv);
     command.timeout = RESTART_LIMIT;
     if !changed.is_empty() {
@@ -126,10 +130,17 @@ fn act(line: &str, changed: &[String], host: &Host, mode: Mode) -> CommandResult
     }
     match host.act(&command) {
         Ok(None) => result.recorded = true,
+        // "Restart it if it runs" is done when there is no such unit: the variant left its package out.
+        Ok(Some(Output { status, .. })) if tries && status.code() == Some(NO_SUCH_UNIT) => {
+            tracing::info!(command = line, "no such unit in this image");
+        }
         Ok(Some(Output { status, stderr, .. })) if !status.success() => {
             result.error = Some(format!("ended with {status}: {}", stderr.trim_end()));
         }
-        Ok(Some(_)) => {}
+        // A command may have something to say although it succeeded.
+        Ok(Some(Output { stderr, .. })) => {
+            stderr.lines().for_each(|said| tracing::info!(command = line, "{said}"));
+        }
         Err(e) => result.error = Some(chain(&e)),
     }
     result

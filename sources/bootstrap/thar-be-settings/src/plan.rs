@@ -10,8 +10,8 @@ use std::collections::btree_map::Entry;
 pub enum Changed {
     /// Everything: every file is rendered, every service restarted.
     All,
-    /// The services that changed keys affect, each with those keys.
-    Services(BTreeMap<String, Vec<String>>),
+    /// The services that changed keys affect, each with those keys, in the order in which they are to restart.
+    Services(Vec<(String, Vec<String>)>),
 }
 
 /// A file to render.
@@ -39,8 +39,25 @@ pub struct ServicePlan {
 pub struct Plan {
     /// The files, in the order of their names.
     pub files: Vec<FilePlan>,
-    /// The services, in the order of their names.
+    /// The services: when everything is applied in the order of their names, else in that of the change.
     pub services: Vec<ServicePlan>,
+}
+
+impl Changed {
+    /// The services that keys affect; each key has its services in the order of the table. That order is kept: what
+    /// writes a file, such as the trust store, stands there before what reads it.
+    pub fn by_keys(affected: BTreeMap<String, Vec<String>>) -> Self {
+        let mut services: Vec<(String, Vec<String>)> = Vec::new();
+        for (key, names) in affected {
+            for name in names {
+                match services.iter_mut().find(|(service, _)| *service == name) {
+                    Some((_, keys)) => keys.push(key.clone()),
+                    None => services.push((name, vec![key.clone()])),
+                }
+            }
+        }
+        Self::Services(services)
+    }
 }
 
 /// Tables that contradict each other.
@@ -107,7 +124,7 @@ mod tests {
 
     fn affected(names: &[&str]) -> Changed {
         let keys = || vec!["settings.network.https-proxy".to_owned()];
-        Changed::Services(names.iter().map(|name| (name.to_string(), keys())).collect())
+        Changed::Services(names.iter().map(|name| ((*name).to_owned(), keys())).collect())
     }
 
     #[test]
@@ -117,9 +134,26 @@ mod tests {
         assert_eq!(plan.files.iter().map(|f| f.name.as_str()).collect::<Vec<_>>(), ["docker", "proxy-env"]);
         assert_eq!(
             plan.services.iter().map(|s| s.name.as_str()).collect::<Vec<_>>(),
-            ["containerd", "docker"]
+            ["docker", "containerd"]
         );
         assert_eq!(plan.services[0].changed, ["settings.network.https-proxy"]);
+    }
+
+    #[test]
+    fn services_keep_the_order_that_the_table_has_for_a_key() {
+        let names = |names: &[&str]| names.iter().map(ToString::to_string).collect::<Vec<_>>();
+        let affected =
+            [("settings.pki.a", names(&["pki", "docker"])), ("settings.proxy", names(&["docker", "api"]))];
+        let affected = affected.map(|(key, services)| (key.to_owned(), services)).into();
+        let Changed::Services(services) = Changed::by_keys(affected) else {
+            panic!("not everything changed")
+        };
+        let expected = [
+            ("pki", names(&["settings.pki.a"])),
+            ("docker", names(&["settings.pki.a", "settings.proxy"])),
+            ("api", names(&["settings.proxy"])),
+        ];
+        assert_eq!(services, expected.map(|(service, keys)| (service.to_owned(), keys)));
     }
 
     #[test]
