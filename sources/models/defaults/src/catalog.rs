@@ -20,6 +20,22 @@ const FRAGMENT_TABLES: [&str; 4] = ["settings", "services", "configuration-files
 pub struct Catalog {
     fragments: BTreeMap<String, Table>,
     recipes: Vec<Recipe>,
+    groups: Lists,
+    sequences: Lists,
+}
+
+/// How a variant is composed that may have no recipe here.
+#[derive(Clone, Debug)]
+pub enum Composition<'a> {
+    /// As another variant, by its recipe.
+    Like(&'a str),
+    /// Of lists, in which `@name` stands for a list of `variants.toml`.
+    Lists {
+        /// Groups of settings.
+        groups: &'a [String],
+        /// Fragments, in the order in which they are merged.
+        fragments: &'a [String],
+    },
 }
 
 /// How one variant is composed, inclusions resolved.
@@ -112,14 +128,11 @@ impl Catalog {
             .map(|(name, text)| Ok((name.to_owned(), parse_fragment(name, text)?)))
             .collect::<Result<BTreeMap<_, _>, Error>>()?;
         let document: Document = toml::from_str(recipes).context(ParseRecipesSnafu)?;
-        let mut catalog = Self { fragments, recipes: Vec::new() };
-        for written in &document.recipes {
+        let Document { groups, sequences, recipes } = document;
+        let mut catalog = Self { fragments, recipes: Vec::new(), groups, sequences };
+        for written in &recipes {
             for variant in &written.variants {
-                catalog.add(Recipe {
-                    groups: resolve(variant, &written.groups, &document.groups)?,
-                    fragments: resolve(variant, &written.fragments, &document.sequences)?,
-                    variant: variant.clone(),
-                })?;
+                catalog.add(catalog.resolve(variant, &written.groups, &written.fragments)?)?;
             }
         }
         Ok(catalog)
@@ -135,14 +148,34 @@ impl Catalog {
         Ok(&self.recipe(variant)?.fragments)
     }
 
-    /// Composes a variant.
+    /// Composes a variant by its recipe.
     pub fn variant(&self, name: &str) -> Result<Variant, Error> {
-        let recipe = self.recipe(name)?;
+        self.compose(name, &Composition::Like(name))
+    }
+
+    /// Composes a variant that may have no recipe here.
+    pub fn compose(&self, name: &str, composition: &Composition) -> Result<Variant, Error> {
+        let recipe = match composition {
+            Composition::Like(other) => self.recipe(other)?.clone(),
+            Composition::Lists { groups, fragments } => self.resolve(name, groups, fragments)?,
+        };
         let fragments = recipe.fragments.iter().map(|name| (name.as_str(), &self.fragments[name]));
         let mut table = merge(fragments).context(MergeFragmentsSnafu { variant: name })?;
         table.insert("name".to_owned(), Value::from(name));
-        table.insert("groups".to_owned(), Value::from(recipe.groups.clone()));
+        table.insert("groups".to_owned(), Value::from(recipe.groups));
         Variant::from_table(table).context(CheckVariantSnafu { variant: name })
+    }
+
+    /// Lists with their inclusions in place, and every fragment known.
+    fn resolve(&self, variant: &str, groups: &[String], fragments: &[String]) -> Result<Recipe, Error> {
+        let groups = resolve(variant, groups, &self.groups)?;
+        let fragments = resolve(variant, fragments, &self.sequences)?;
+        for fragment in &fragments {
+            let hint = || did_you_mean(fragment, self.fragments.keys().map(String::as_str));
+            let known = self.fragments.contains_key(fragment);
+            ensure!(known, UnknownFragmentSnafu { variant, fragment, hint: hint() });
+        }
+        Ok(Recipe { variant: variant.to_owned(), groups, fragments })
     }
 
     fn recipe(&self, variant: &str) -> Result<&Recipe, Error> {
@@ -157,11 +190,6 @@ impl Catalog {
     fn add(&mut self, recipe: Recipe) -> Result<(), Error> {
         let variant = &recipe.variant;
         ensure!(self.variants().all(|known| known != variant), RepeatedVariantSnafu { variant });
-        for fragment in &recipe.fragments {
-            let hint = || did_you_mean(fragment, self.fragments.keys().map(String::as_str));
-            let known = self.fragments.contains_key(fragment);
-            ensure!(known, UnknownFragmentSnafu { variant, fragment, hint: hint() });
-        }
         self.recipes.push(recipe);
         Ok(())
     }
@@ -234,6 +262,32 @@ mod tests {
         let variant = catalog.variant("a-one").unwrap();
         assert_eq!(variant.groups, ["motd", "dns", "ntp"]);
         assert_eq!(variant.settings, serde_json::json!({"motd": "hi", "list": [2, 3]}));
+    }
+
+    #[test]
+    fn a_variant_without_a_recipe_is_composed_like_another_or_of_lists() {
+        let catalog = parse(
+            "groups = { all = ['motd'] }\nsequences = { tail = ['other'] }\n\
+             recipe = [{ variants = ['a-one'], groups = ['@all'], fragments = ['base', '@tail'] }]",
+        )
+        .unwrap();
+        let like = catalog.compose("my-own", &Composition::Like("a-one")).unwrap();
+        assert_eq!((like.name.as_str(), like.platform.as_str()), ("my-own", "my"));
+        assert_eq!(
+            Variant { name: "a-one".into(), platform: "a".into(), runtime: "one".into(), ..like.clone() },
+            catalog.variant("a-one").unwrap()
+        );
+        let (groups, fragments) = (["@all".into(), "dns".into()], ["@tail".into()]);
+        let lists = Composition::Lists { groups: &groups, fragments: &fragments };
+        let own = catalog.compose("my-own", &lists).unwrap();
+        assert_eq!(own.groups, ["motd", "dns"]);
+        assert_eq!(own.settings, serde_json::json!({"list": [2, 3]}));
+
+        let wrong = ["bass".to_owned()];
+        let lists = Composition::Lists { groups: &groups, fragments: &wrong };
+        let why = catalog.compose("my-own", &lists).unwrap_err().to_string();
+        assert!(why.starts_with("the recipe of 'my-own' names the fragment 'bass', which"), "{why}");
+        assert!(catalog.compose("my-own", &Composition::Like("a-two")).is_err());
     }
 
     #[test]

@@ -18,7 +18,7 @@ mod metadata;
 mod names;
 mod variant;
 
-pub use catalog::{Catalog, Error as CatalogError};
+pub use catalog::{Catalog, Composition, Error as CatalogError};
 pub use merge::Conflict;
 pub use metadata::{Error as MetadataError, Generator, Metadata, Strength};
 pub use variant::{ConfigurationFile, Error as VariantError, Service, VARIANT_FILE, Variant};
