@@ -1,10 +1,12 @@
 //! The API socket, as every verb uses it.
 
-use apiclient::Client;
+use apiclient::{Client, ClientError};
 use host::Host;
+use serde_json::json;
 use std::error::Error;
 use std::path::PathBuf;
 use std::process::ExitCode;
+use wire::routes;
 
 /// Where the server listens.
 #[derive(clap::Args)]
@@ -25,4 +27,11 @@ where
 {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
     runtime.block_on(verb(Client::new(host.path(&socket.socket_path))))
+}
+
+/// Switches off what has run the one time it was to run, and applies that.
+pub(crate) async fn switch_off(client: &Client, group: &str, name: &str) -> Result<(), ClientError> {
+    let transaction = format!("tx={}", apiclient::encode_query(&format!("{group}-{name}")));
+    client.patch_settings(&transaction, &json!({group: {name: {"mode": "off"}}})).await?;
+    client.commit(routes::TX_COMMIT_AND_APPLY, &transaction).await.map(drop)
 }

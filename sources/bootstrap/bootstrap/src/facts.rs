@@ -13,18 +13,23 @@ const AMAZON: &str = "0x1d0f";
 
 /// Looks at the machine.
 pub(crate) fn facts(host: &Host) -> Facts {
-    let cpus = std::thread::available_parallelism().map_or(1, usize::from);
     let fips = host.read("/proc/sys/crypto/fips_enabled").ok().flatten();
     Facts {
-        cpu_count: u32::try_from(cpus).unwrap_or(u32::MAX),
+        cpu_count: cpu_count(),
         efa_present: efa_present(host),
         fips: fips.is_some_and(|text| text.starts_with(b"1")),
         resolvable: Arc::new(resolvable),
     }
 }
 
+/// How many processors this program may run on.
+pub(crate) fn cpu_count() -> u32 {
+    let cpus = std::thread::available_parallelism().map_or(1, usize::from);
+    u32::try_from(cpus).unwrap_or(u32::MAX)
+}
+
 /// Whether a PCI device is an Elastic Fabric Adapter: efa0, efa1, ... of Amazon.
-fn efa_present(host: &Host) -> bool {
+pub(crate) fn efa_present(host: &Host) -> bool {
     let id =
         |folder: &std::path::Path, name: &str| std::fs::read_to_string(folder.join(name)).unwrap_or_default();
     std::fs::read_dir(host.path("/sys/bus/pci/devices")).into_iter().flatten().flatten().any(|device| {

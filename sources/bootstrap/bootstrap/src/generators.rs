@@ -1,7 +1,7 @@
 //! Generators that this program has built in, and how they answer as programs.
 
 use crate::verb::{LINKS, Verb, with_verb};
-use crate::{Args, netdog, prairiedog, schnauzer_v2};
+use crate::{Args, corndog, netdog, prairiedog, schnauzer_v2};
 use clap::{Parser, Subcommand};
 use host::Host;
 use host::program::chain;
@@ -44,9 +44,10 @@ pub(crate) fn builtin(words: &[String], host: &Host, context: &Context) -> Built
     match args.verb {
         Verb::Bork(BorkArgs { verb: BorkVerb::Seed }) => Builtin::Done(seed()),
         Verb::SchnauzerV2(args) => Builtin::Done(schnauzer_v2::generate(&args, host, context)),
-        Verb::Prairiedog(args) => Builtin::Done(prairiedog::generate(&args, host)),
+        Verb::Corndog(args) => corndog::generator(&args, host).map_or(Builtin::Foreign, Builtin::Done),
+        Verb::Prairiedog(args) => prairiedog::generator(&args, host).map_or(Builtin::Foreign, Builtin::Done),
         // It may ask the network.
-        Verb::Netdog(args) => {
+        Verb::Netdog(args) if args.is_generator() => {
             let host = host.clone();
             Builtin::Waits(Box::new(move || netdog::generate(&args, &host)))
         }

@@ -10,15 +10,25 @@
 //!
 //! Run its tests with `cargo test -p bootstrap`; they start the program against a server in the same process.
 
+mod act;
 mod api;
+mod boot_report;
+mod bootstrap_commands;
+mod certdog;
+mod config;
+mod containers;
+mod corndog;
+mod deprecation_warning;
 mod early_boot_config;
 mod facts;
+mod folder;
 mod generators;
 mod netdog;
 mod prairiedog;
 mod refusal;
 mod schnauzer_v2;
 mod settings_committer;
+mod static_pods;
 mod storewolf;
 mod sundog;
 mod thar_be_settings;

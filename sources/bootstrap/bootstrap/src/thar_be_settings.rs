@@ -103,18 +103,13 @@ async fn changed_services(client: &Client) -> Result<Changed, Box<dyn Error>> {
     let keys: Vec<String> = serde_json::from_str(&text).map_err(|e| {
         format!("standard input must be a JSON list of keys, such as [\"settings.motd\"]: {e}")
     })?;
-    let mut services: BTreeMap<String, Vec<String>> = BTreeMap::new();
-    if !keys.is_empty() {
-        let list: String = url::form_urlencoded::byte_serialize(keys.join(",").as_bytes()).collect();
-        let affected: BTreeMap<String, Vec<String>> =
-            client.get(&format!("{}?keys={list}", routes::AFFECTED_SERVICES)).await?;
-        for (key, names) in affected {
-            for name in names {
-                services.entry(name).or_default().push(key.clone());
-            }
-        }
+    if keys.is_empty() {
+        return Ok(Changed::Services(Vec::new()));
     }
-    Ok(Changed::Services(services))
+    let list: String = url::form_urlencoded::byte_serialize(keys.join(",").as_bytes()).collect();
+    let affected: BTreeMap<String, Vec<String>> =
+        client.get(&format!("{}?keys={list}", routes::AFFECTED_SERVICES)).await?;
+    Ok(Changed::by_keys(affected))
 }
 
 fn render(plan: &FilePlan, host: &Host, renderer: &Renderer<'_>) -> Result<String, RenderError> {

@@ -1,18 +1,22 @@
 //! The verbs, and how a link's name becomes one.
 
 use crate::{
-    early_boot_config, generators, netdog, prairiedog, schnauzer_v2, settings_committer, storewolf, sundog,
+    boot_report, bootstrap_commands, certdog, containers, corndog, deprecation_warning, early_boot_config,
+    generators, netdog, prairiedog, schnauzer_v2, settings_committer, static_pods, storewolf, sundog,
     thar_be_settings,
 };
 use clap::Subcommand;
 use host::Host;
 use std::error::Error;
 use std::ffi::OsString;
+use std::io::Write;
 use std::path::Path;
 use std::process::ExitCode;
 
 /// The names this program is also called by; each is the name of its verb.
-pub const LINKS: [&str; 10] = [
+pub const LINKS: [&str; 18] = [
+    "deprecation-warning",
+    "boot-report",
     "storewolf",
     "early-boot-config",
     "sundog",
@@ -23,11 +27,21 @@ pub const LINKS: [&str; 10] = [
     "bork",
     "netdog",
     "prairiedog",
+    "corndog",
+    "certdog",
+    "host-containers",
+    "bootstrap-containers",
+    "bootstrap-commands",
+    "static-pods",
 ];
 
 /// One step of the boot.
 #[derive(Subcommand)]
 pub(crate) enum Verb {
+    /// Say on the console how the boot went
+    BootReport(boot_report::Args),
+    /// Warn that a setting in use is deprecated
+    DeprecationWarning(deprecation_warning::Args),
     /// Make sure that the folder of the datastore exists
     Storewolf(storewolf::Args),
     /// Commit user data to the datastore, once in the life of a host
@@ -43,15 +57,31 @@ pub(crate) enum Verb {
     SchnauzerV2(schnauzer_v2::Args),
     /// Make a seed for the update waves
     Bork(generators::BorkArgs),
-    /// Tell what the network says of this host
+    /// Configure the network, and tell what it says of this host
     Netdog(netdog::Args),
-    /// Tell what the boot configuration says
+    /// Print the names that this program is also called by
+    Links,
+    /// Write and compare boot configurations, and mount the BOOT partition
     Prairiedog(prairiedog::Args),
+    /// Tell the running kernel what the settings say
+    Corndog(corndog::Args),
+    /// Write the certificates that this host trusts
+    Certdog(certdog::Args),
+    /// Set host containers up, and start and stop them
+    HostContainers(containers::HostArgs),
+    /// Set bootstrap containers up
+    BootstrapContainers(containers::BootstrapArgs),
+    /// Run the commands that the settings have for the boot
+    BootstrapCommands(bootstrap_commands::Args),
+    /// Write the manifests of static pods
+    StaticPods(static_pods::Args),
 }
 
 impl Verb {
     pub(crate) fn run(self, host: &Host) -> Result<ExitCode, Box<dyn Error>> {
         match self {
+            Self::BootReport(args) => boot_report::run(&args, host),
+            Self::DeprecationWarning(args) => deprecation_warning::run(&args, host),
             Self::Storewolf(args) => storewolf::run(&args, host),
             Self::EarlyBootConfig(args) => early_boot_config::run(&args, host),
             Self::Sundog(args) => sundog::run(&args, host),
@@ -59,8 +89,18 @@ impl Verb {
             Self::TharBeSettings(args) => thar_be_settings::run(&args, host),
             Self::SchnauzerV2(args) => schnauzer_v2::run(&args, host),
             Self::Bork(_) => generators::print(generators::seed()),
-            Self::Netdog(args) => generators::print(netdog::generate(&args, host)),
-            Self::Prairiedog(args) => generators::print(prairiedog::generate(&args, host)),
+            Self::Netdog(args) => netdog::run(&args, host),
+            Self::Links => {
+                LINKS.iter().try_for_each(|name| writeln!(std::io::stdout(), "{name}"))?;
+                Ok(ExitCode::SUCCESS)
+            }
+            Self::Prairiedog(args) => prairiedog::run(&args, host),
+            Self::Corndog(args) => corndog::run(&args, host),
+            Self::Certdog(args) => certdog::run(&args, host),
+            Self::HostContainers(args) => containers::run_host(&args, host),
+            Self::BootstrapContainers(args) => containers::run_bootstrap(&args, host),
+            Self::BootstrapCommands(args) => bootstrap_commands::run(&args, host),
+            Self::StaticPods(args) => static_pods::run(&args, host),
         }
     }
 }
@@ -88,7 +128,8 @@ mod tests {
             assert!(command.find_subcommand(link).is_some(), "{link}");
         }
         let verbs = command.get_subcommands().map(clap::Command::get_name);
-        assert_eq!(verbs.filter(|verb| !LINKS.contains(verb)).collect::<Vec<_>>(), [""; 0]);
+        // What prints the links is for the build of an image.
+        assert_eq!(verbs.filter(|verb| !LINKS.contains(verb)).collect::<Vec<_>>(), ["links"]);
     }
 
     #[test]

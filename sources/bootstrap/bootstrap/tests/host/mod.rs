@@ -33,6 +33,25 @@ impl TestHost {
         host
     }
 
+    /// A directory with nothing in it, for the verbs that need no server.
+    pub(crate) fn empty() -> Self {
+        let directory = TempDir::with_prefix("v").unwrap();
+        Self { host: Host::new(directory.path()), server: None, _directory: directory }
+    }
+
+    /// A file, as text.
+    pub(crate) fn text(&self, path: &str) -> String {
+        String::from_utf8(self.host.read(path).unwrap().unwrap_or_else(|| panic!("{path} is missing")))
+            .unwrap()
+    }
+
+    /// The commands that would have changed a machine since this was last asked.
+    pub(crate) fn commands(&self) -> Vec<String> {
+        let log = self.host.read(host::COMMAND_LOG).unwrap().unwrap_or_default();
+        self.host.remove(host::COMMAND_LOG).unwrap();
+        String::from_utf8(log).unwrap().lines().map(ToOwned::to_owned).collect()
+    }
+
     pub(crate) fn write(&self, path: &str, content: impl AsRef<[u8]>, mode: u32) {
         self.host.replace(path, content.as_ref(), mode).unwrap();
     }
