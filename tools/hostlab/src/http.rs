@@ -3,6 +3,7 @@
 use std::io::{Error, ErrorKind, Read, Result, Write};
 use std::os::unix::net::UnixStream;
 use std::path::Path;
+use std::time::Duration;
 
 /// One connection.
 #[derive(Debug)]
@@ -26,6 +27,12 @@ impl Connection {
     /// Connects.
     pub fn open(socket: &Path) -> Result<Self> {
         Ok(Self { stream: UnixStream::connect(socket)?, buffer: Vec::with_capacity(64 << 10) })
+    }
+
+    /// Bounds how long one read or write may take.
+    pub fn limit(&self, limit: Duration) -> Result<()> {
+        self.stream.set_read_timeout(Some(limit))?;
+        self.stream.set_write_timeout(Some(limit))
     }
 
     /// Sends a request and reads the whole answer.

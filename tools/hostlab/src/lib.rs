@@ -1,14 +1,17 @@
-//! A whole host in a directory.
+//! A whole host, in a directory or in a virtual machine.
 //!
 //! [`Lab::prepare`] lays out what an image would hold: programs, templates, the variant's file, `os-release`.
 //! [`Lab::boot`] runs the real programs in boot order, as the units of an image do, and gives the running server.
 //! What would act on units of the machine is recorded in the directory instead of run.
+//!
+//! [`vm`] runs the image itself, in a virtual machine.
 
 mod boot;
 mod console;
 mod crash;
 pub mod http;
 mod image;
+pub mod vm;
 
 pub use boot::{BootError, Running, Step, StepResult};
 pub use console::{HostArgs, host, show_crashes};

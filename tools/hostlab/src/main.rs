@@ -3,6 +3,7 @@
 use clap::{Parser, Subcommand};
 use host::Host;
 use host::program::{Program, SharedArgs};
+use hostlab::vm::{VmArgs, vm};
 use hostlab::{CrashArgs, HostArgs, crash, host as run_host, show_crashes};
 use std::error::Error;
 use std::process::ExitCode;
@@ -24,6 +25,8 @@ enum Verb {
     Host(HostArgs),
     /// Kill the server of a fresh host while it commits, and look at what is left
     Crash(CrashArgs),
+    /// Boot an image in a virtual machine, and reach its API
+    Vm(Box<VmArgs>),
 }
 
 impl Program for Args {
@@ -39,6 +42,7 @@ impl Program for Args {
                 show_crashes(crash(&args)?, out)?;
                 Ok(ExitCode::SUCCESS)
             }
+            Verb::Vm(args) => vm(&args, out),
         }
     }
 }
