@@ -2,6 +2,11 @@
 //!
 //! Each test lays out a host in a temporary directory, boots it with the real programs, and looks at what they
 //! leave there. Run them with `cargo test -p tests`.
+//!
+//! The tests `image` and `boot` judge an image that a build left, by tools that are not ours, by what is in it, and by
+//! booting it. They are ignored there; `./make test-image` builds the image and runs them.
+
+pub mod built;
 
 use hostlab::http::Connection;
 use hostlab::{Lab, PROGRAMS, Running, StepResult};
