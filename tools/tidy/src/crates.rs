@@ -75,7 +75,7 @@ const NO_ARROWS: &[NoArrow] = &[
         from: "sources/",
         to: "sources/updater/",
         save_from: &["updater", "updog", "migrator", "signpost", "partitions", "verity", "update-metadata"],
-        save_to: &["update-metadata"],
+        save_to: &["update-metadata", "partitions", "verity"],
         why: "settings and updates meet in a program, never in a library",
     },
     NoArrow {
@@ -88,8 +88,19 @@ const NO_ARROWS: &[NoArrow] = &[
 ];
 
 /// Crates that decide and never act.
-pub(crate) const PURE: &[&str] =
-    &["modeled-types", "settings", "defaults", "schnauzer", "update-metadata", "user-data"];
+pub(crate) const PURE: &[&str] = &[
+    "modeled-types",
+    "settings",
+    "defaults",
+    "netdog",
+    "schnauzer",
+    "update-metadata",
+    "user-data",
+    "corndog",
+    "certdog",
+    "prairiedog",
+    "host-containers",
+];
 
 /// Crates that touch the machine or the network.
 const IO_CRATES: &[&str] = &[
