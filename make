@@ -1,8 +1,9 @@
 #!/bin/sh
 # The front door: installs what is missing, then runs a task of Makefile.toml.
 #
-#   ./make                 lists the tasks
-#   ./make TASK [-- ARGS]  runs one; ARGS go to the task
+#   ./make                 builds the image of the default variant
+#   ./make TASK [-- ARGS]  runs a task; ARGS go to it
+#   ./make help            lists the tasks
 #
 # POSIX sh, so that it runs with dash and busybox on a machine that has only Rust and git.
 set -eu
@@ -26,9 +27,9 @@ tasks() {
 }
 
 list_tasks() {
-    echo 'usage: ./make TASK [-- ARGS]'
+    echo 'usage: ./make [TASK] [-- ARGS]'
     echo
-    tasks | awk -F '\t' '{ printf "  %-7s %s\n", $1, $2 }'
+    tasks | awk -F '\t' '{ printf "  %-13s %s\n", $1, $2 }'
 }
 
 # The tasks at most two edits away from $1, or all of them.
@@ -72,11 +73,56 @@ require_rust() {
 c_works() { have cc && echo '#include <stdlib.h>' | cc -E -x c - >/dev/null 2>&1; }
 cxx_works() { have c++ && echo '#include <cstdlib>' | c++ -E -x c++ - >/dev/null 2>&1; }
 
-# The bundled SQLite and zstd are C, the fuzzer's engine is C++.
-require_packages() {
+# A check that passes where a package is not needed any more, and the package that satisfies it.
+has_program() { have "$1" || [ -x "/usr/sbin/$1" ] || [ -x "/sbin/$1" ]; }
+needs() { "$1" "$2" || missing="$missing $3"; }
+is_file() { [ -e "$1" ]; }
+
+# Leaves in $missing the packages (names of Debian and Ubuntu) that the task needs and the machine lacks.
+find_missing() {
     missing=
+    # The bundled SQLite and zstd are C, the fuzzer's engine is C++.
     c_works || missing='gcc libc6-dev'
-    [ "$1" != fuzz ] || cxx_works || missing="$missing g++"
+    case $1 in
+        fuzz) cxx_works || missing="$missing g++" ;;
+    esac
+    case $1 in
+        build | build-package | fetch | update-lock | sdk | sbom | vm | repro | test | test-image)
+            needs is_file /usr/share/keyrings/debian-archive-keyring.gpg debian-archive-keyring
+            needs has_program dpkg-deb dpkg
+            needs docker_usable . docker.io
+            # What systemd does elsewhere: a daemon needs the control groups to be mounted.
+            needs cgroups_mountable . cgroupfs-mount
+            ;;
+    esac
+    case $1 in
+        vm | test | test-image)
+            needs has_program qemu-system-x86_64 qemu-system-x86
+            needs is_file /usr/share/OVMF/OVMF_CODE_4M.fd ovmf
+            needs has_program qemu-img qemu-utils
+            ;;
+    esac
+    case $1 in
+        test | test-image | repro)
+            needs has_program sgdisk gdisk
+            needs has_program veritysetup cryptsetup-bin
+            needs has_program fsck.erofs erofs-utils
+            needs has_program mkfs.fat dosfstools
+            needs has_program mdir mtools
+            needs has_program e2fsck e2fsprogs
+            needs has_program rpm rpm
+            needs has_program rpm2cpio rpm2cpio
+            needs has_program cpio cpio
+            needs has_program lz4 lz4
+            needs has_program zstd zstd
+            needs has_program qemu-img qemu-utils
+            ;;
+    esac
+}
+
+# Packages that the task needs are installed, with as few questions as possible.
+require_packages() {
+    find_missing "$1"
     [ -n "$missing" ] || return 0
 
     as_root=
@@ -91,8 +137,53 @@ require_packages() {
     # shellcheck disable=SC2086 # both hold several words
     {
         $as_root apt-get update -qq >&2
-        $as_root env DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends $missing >&2
+        $as_root env DEBIAN_FRONTEND=noninteractive NEEDRESTART_SUSPEND=1 apt-get install -y -qq --no-install-recommends $missing >&2
     } || die "apt could not install: $missing"
+}
+
+# The first docker client that can talk to BuildKit: one without its plug-in says that it is missing.
+docker_client() {
+    for client in /usr/bin/docker docker; do
+        have "$client" || continue
+        ! DOCKER_BUILDKIT=1 "$client" build --help 2>&1 | grep -q 'component is missing' || continue
+        docker=$client
+        return 0
+    done
+    return 1
+}
+
+# Whether there is a client, and a daemon that answers or can be started.
+docker_usable() { docker_client . && { "$docker" info >/dev/null 2>&1 || has_program dockerd; }; }
+
+cgroups_mounted() { grep -q ' /sys/fs/cgroup[^ ]* cgroup' /proc/mounts; }
+cgroups_mountable() { cgroups_mounted || [ -d /run/systemd/system ] || has_program cgroupfs-mount; }
+
+# A daemon that answers. One that an init system would have started is started here where there is none.
+require_docker() {
+    case $1 in
+        build | build-package | sdk | sbom | vm | repro | test | test-image) ;;
+        *) return 0 ;;
+    esac
+    docker_client . || die "no docker client with BuildKit: install the package docker.io"
+    ! "$docker" info >/dev/null 2>&1 || return 0
+    if [ "$(id -u)" != 0 ]; then
+        die "docker does not answer: start it (sudo systemctl start docker), and see that you may use it (sudo usermod -aG docker $(id -un), then log in again)"
+    fi
+    if [ -d /run/systemd/system ]; then
+        systemctl start docker || die 'docker could not be started: systemctl status docker says why'
+    else
+        has_program dockerd || die 'docker does not answer, and there is no dockerd to start: install the package docker.io'
+        cgroups_mounted || cgroupfs-mount || die 'the control groups could not be mounted, and docker needs them'
+        mkdir -p "$root/build/logs"
+        say 'starting dockerd, which stays; its log is build/logs/dockerd.log'
+        PATH=$PATH:/usr/sbin:/sbin setsid dockerd >"$root/build/logs/dockerd.log" 2>&1 </dev/null 3>&- 4>&- &
+    fi
+    tries=0
+    until "$docker" info >/dev/null 2>&1; do
+        tries=$((tries + 1))
+        [ "$tries" -lt 60 ] || die 'docker did not come up within a minute: build/logs/dockerd.log or systemctl status docker says why'
+        sleep 1
+    done
 }
 
 cargo_make_works() {
@@ -111,11 +202,12 @@ require_cargo_make() {
     cargo_make=$tools/bin/cargo-make
 }
 
-task=${1:-help}
+task=${1:-build}
 case $task in
     help | -h | --help) list_tasks; exit 0 ;;
+    --) task=build ;;
+    *) [ $# = 0 ] || shift ;;
 esac
-shift
 [ "${1:-}" != -- ] || shift
 
 if ! tasks | awk -F '\t' -v want="$task" '$1 == want { found = 1 } END { exit !found }'; then
@@ -125,7 +217,10 @@ fi
 
 require_rust
 require_packages "$task"
+require_docker "$task"
 require_cargo_make
+# Programs of sbin are not on everybody's path.
+export PATH="$PATH:/usr/sbin:/sbin" BUILDSYS_DOCKER="${docker:-}"
 # cargo-make's own lines are noise here, and at the level that drops them it drops the task's output too: the
 # task finds the real output at descriptors 3 and 4.
 export VISCO_MAKE=quiet
