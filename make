@@ -220,7 +220,7 @@ require_packages "$task"
 require_docker "$task"
 require_cargo_make
 # Programs of sbin are not on everybody's path.
-export PATH="$PATH:/usr/sbin:/sbin" BUILDSYS_DOCKER="${docker:-}"
+export PATH="$PATH:/usr/sbin:/sbin"
 # cargo-make's own lines are noise here, and at the level that drops them it drops the task's output too: the
 # task finds the real output at descriptors 3 and 4.
 export VISCO_MAKE=quiet

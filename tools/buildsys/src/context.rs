@@ -3,7 +3,8 @@
 //! A [`Context`] is a plan: names and where their contents come from. Its [key](Context::key) tells whether
 //! anything changed without laying it out; [`Context::lay_out`] makes the folder.
 
-use crate::digest::{self, Algorithm, Digests, hex};
+use crate::digest::{self, Algorithm, Digests};
+use lookaside::hex;
 use serde::Serialize;
 use sha2::{Digest, Sha256};
 use snafu::{ResultExt, Snafu};

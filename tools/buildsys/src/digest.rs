@@ -1,16 +1,11 @@
 //! Hashes of files, computed once.
 
+use lookaside::{DigestError, sha256_of_file, sha512_of_file};
 use serde::{Deserialize, Serialize};
-use sha2::{Digest, Sha256, Sha512};
 use snafu::{ResultExt, Snafu, ensure};
 use std::collections::BTreeMap;
-use std::fs::File;
-use std::io::Read;
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
-
-/// Bytes read at a time.
-const CHUNK_BYTES: usize = 1 << 20;
 
 /// Why a file could not be hashed, or is not what it should be.
 #[derive(Debug, Snafu)]
@@ -18,6 +13,8 @@ const CHUNK_BYTES: usize = 1 << 20;
 pub enum Error {
     #[snafu(display("read {}", path.display()))]
     Read { path: PathBuf, source: std::io::Error },
+    #[snafu(transparent)]
+    Hash { source: DigestError },
     #[snafu(display("write the cache of hashes {}", path.display()))]
     WriteCache { path: PathBuf, source: std::io::Error },
     #[snafu(display(
@@ -101,36 +98,17 @@ impl Digests {
     }
 }
 
-fn hash_file(algorithm: Algorithm, path: &Path) -> Result<String, Error> {
+fn hash_file(algorithm: Algorithm, path: &Path) -> Result<String, DigestError> {
     match algorithm {
-        Algorithm::Sha256 => hash_with(Sha256::new(), path),
-        Algorithm::Sha512 => hash_with(Sha512::new(), path),
+        Algorithm::Sha256 => sha256_of_file(path),
+        Algorithm::Sha512 => sha512_of_file(path),
     }
-}
-
-fn hash_with(mut hasher: impl Digest, path: &Path) -> Result<String, Error> {
-    let mut file = File::open(path).context(ReadSnafu { path })?;
-    let mut chunk = vec![0; CHUNK_BYTES];
-    loop {
-        match file.read(&mut chunk).context(ReadSnafu { path })? {
-            0 => return Ok(hex(&hasher.finalize())),
-            read => hasher.update(&chunk[..read]),
-        }
-    }
-}
-
-/// Bytes as lower-case hex digits.
-pub(crate) fn hex(bytes: &[u8]) -> String {
-    use std::fmt::Write;
-    bytes.iter().fold(String::new(), |mut text, byte| {
-        write!(text, "{byte:02x}").expect("a text takes any length");
-        text
-    })
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use std::fs::File;
 
     #[test]
     fn hashes_are_those_of_the_standard() {

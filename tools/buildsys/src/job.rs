@@ -1,11 +1,12 @@
 //! One build: done if its inputs changed or its outputs are gone, and left alone otherwise.
 
 use crate::context::{self, Context};
-use crate::digest::{self, Digests, hex};
+use crate::digest::{self, Digests};
 use crate::docker::{self, Build, Client};
 use crate::environment::Shared;
 use crate::marker::{self, Marker, swap_in};
 use crate::progress::What;
+use lookaside::hex;
 use sha2::{Digest, Sha512};
 use snafu::{ResultExt, Snafu, ensure};
 use std::collections::BTreeMap;

@@ -38,5 +38,5 @@ mod variant;
 
 pub use job::Outcome;
 pub use package::build as build_package;
-pub use program::{Args, chain};
+pub use program::Args;
 pub use variant::build as build_variant;

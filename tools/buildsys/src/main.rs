@@ -1,7 +1,8 @@
 //! Builds packages and images in Docker.
 
-use buildsys::{Args, chain};
+use buildsys::Args;
 use clap::Parser;
+use host::program::chain;
 use std::io::Write;
 use std::process::ExitCode;
 

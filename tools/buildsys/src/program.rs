@@ -5,6 +5,7 @@ use crate::front;
 use crate::progress::{self, Event, What};
 use crate::{Outcome, package, variant};
 use clap::{Parser, Subcommand};
+use host::program::chain;
 use manifests::Tree;
 use std::error::Error;
 use std::io::{ErrorKind, Write, stderr, stdout};
@@ -70,12 +71,6 @@ impl Args {
             }
         }
     }
-}
-
-/// An error with its causes, in one line.
-pub fn chain(error: &dyn Error) -> String {
-    let causes = std::iter::successors(Some(error), |error| (*error).source());
-    causes.map(ToString::to_string).collect::<Vec<_>>().join(": ")
 }
 
 /// The name of what is built: that of its folder, which unlike that of its crate may hold dots.

@@ -314,7 +314,7 @@ mod tests {
             let composed = defaults::Variant::parse(&settings(&variant(table)).unwrap()).unwrap();
             assert_eq!(composed.name, "x-y", "{table}");
         }
-        let why = crate::chain(&settings(&variant("settings.like = 'metal-deb'")).unwrap_err());
+        let why = host::program::chain(&settings(&variant("settings.like = 'metal-deb'")).unwrap_err());
         assert!(why.contains("'x-y'") && why.contains("did you mean 'metal-dev'?"), "{why}");
     }
 

@@ -8,7 +8,7 @@ use std::io::Read;
 use std::path::{Path, PathBuf};
 
 /// How much of a file is held in memory at a time, in bytes.
-const CHUNK: usize = 1 << 16;
+const CHUNK: usize = 1 << 20;
 
 /// A file that could not be digested.
 #[derive(Debug, Snafu)]
@@ -24,12 +24,12 @@ pub fn sha256_of_file(path: &Path) -> Result<String, DigestError> {
 }
 
 /// The SHA-512 of a file, in lower-case hexadecimal.
-pub(crate) fn sha512_of_file(path: &Path) -> Result<String, DigestError> {
+pub fn sha512_of_file(path: &Path) -> Result<String, DigestError> {
     of_file::<Sha512>(path)
 }
 
 /// Bytes in lower-case hexadecimal.
-pub(crate) fn hex(bytes: &[u8]) -> String {
+pub fn hex(bytes: &[u8]) -> String {
     bytes.iter().fold(String::new(), |mut text, byte| {
         write!(text, "{byte:02x}").expect("writing to a string does not fail");
         text

@@ -1,7 +1,7 @@
 //! The name of an SDK image.
 
+use lookaside::hex;
 use sha2::{Digest, Sha256};
-use std::fmt::Write;
 
 /// Hexadecimal digits of the digest that a tag shows: enough that no two images of one project share them.
 const DIGITS: usize = 16;
@@ -16,10 +16,7 @@ pub(crate) fn tag<'a>(inputs: impl IntoIterator<Item = (&'a str, &'a str)>) -> S
             digest.update(part);
         }
     }
-    let digits = digest.finalize().iter().take(DIGITS / 2).fold(String::new(), |mut text, byte| {
-        write!(text, "{byte:02x}").expect("writing to a string does not fail");
-        text
-    });
+    let digits = hex(&digest.finalize()[..DIGITS / 2]);
     format!("visco-sdk-x86_64:{digits}")
 }
 
