@@ -49,14 +49,10 @@ struct Config {
 struct Entry {
     #[serde(default)]
     commands: Vec<ApiclientCommand>,
-    #[serde(default = "off")]
+    #[serde(default)]
     mode: BootstrapMode,
     #[serde(default)]
     essential: bool,
-}
-
-fn off() -> BootstrapMode {
-    BootstrapMode::Off
 }
 
 pub(crate) fn run(args: &Args, host: &Host) -> Result<ExitCode, Box<dyn Error>> {

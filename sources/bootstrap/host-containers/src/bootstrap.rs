@@ -14,14 +14,10 @@ const TARGET: &str = "configured.target";
 struct BootstrapContainer {
     #[serde(flatten)]
     common: Common,
-    #[serde(default = "off")]
+    #[serde(default)]
     mode: BootstrapMode,
     #[serde(default)]
     essential: bool,
-}
-
-fn off() -> BootstrapMode {
-    BootstrapMode::Off
 }
 
 /// Plans what the text of `bootstrap-containers.toml` asks for. Nothing is started: systemd starts what is enabled

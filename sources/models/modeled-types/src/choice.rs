@@ -105,6 +105,13 @@ choice_type! {
     }
 }
 
+/// What has no mode of its own does not run.
+impl Default for BootstrapMode {
+    fn default() -> Self {
+        Self::Off
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
