@@ -4,6 +4,7 @@ use crate::{FileError, Host};
 use rustix::process::{Pid, Signal, kill_process_group};
 use snafu::{ResultExt, Snafu};
 use std::io::{Read, Write};
+use std::os::fd::OwnedFd;
 use std::os::unix::process::CommandExt;
 use std::process::{Child, ExitStatus, Stdio};
 use std::sync::mpsc::{self, Receiver};
@@ -93,6 +94,28 @@ impl Host {
             return late().fail();
         };
         Ok(Output { status, stdout, stderr: String::from_utf8_lossy(&stderr).into_owned() })
+    }
+
+    /// Starts a program of this host that goes on when this one has ended. It is given `stdin`, such as a lock to keep,
+    /// and `stderr` if there is somewhere to write to; what it writes to its standard output is lost. The program is
+    /// looked up as by [`Host::run`]; the input and the time limit of the command do not count.
+    pub fn leave_running(
+        &self,
+        command: &Command,
+        stdin: OwnedFd,
+        stderr: Option<OwnedFd>,
+    ) -> Result<(), CommandError> {
+        let program = command.argv.first().ok_or(CommandError::Empty)?;
+        let started = self
+            .process(program)
+            .args(&command.argv[1..])
+            .envs(command.env.iter().map(|(k, v)| (k, v)))
+            .stdin(stdin)
+            .stdout(Stdio::null())
+            .stderr(stderr.map_or_else(Stdio::null, Stdio::from))
+            .process_group(0)
+            .spawn();
+        started.map(drop).context(StartSnafu { program })
     }
 
     /// Runs a command that acts on the machine's services; a host in a directory only records it.
@@ -190,6 +213,19 @@ mod tests {
         shell.timeout = Duration::from_millis(200);
         let error = Host::new("/").run(&shell).unwrap_err();
         assert!(matches!(error, CommandError::TimedOut { .. }), "{error}");
+    }
+
+    #[test]
+    fn a_program_that_is_left_running_keeps_what_it_was_given() {
+        let (ours, theirs) = std::os::unix::net::UnixStream::pair().unwrap();
+        let host = Host::new("/");
+        host.leave_running(&Command::new(["sh", "-c", "echo done >&0"]), theirs.into(), None).unwrap();
+        let mut said = String::new();
+        (&ours).read_to_string(&mut said).unwrap();
+        assert_eq!(said, "done\n");
+        let (_, stdin) = std::os::unix::net::UnixStream::pair().unwrap();
+        let absent = host.leave_running(&Command::new(["/no/such/program"]), stdin.into(), None);
+        assert!(matches!(absent, Err(CommandError::Start { .. })), "{absent:?}");
     }
 
     #[test]

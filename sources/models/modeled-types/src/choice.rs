@@ -94,21 +94,16 @@ choice_type! {
 }
 
 choice_type! {
-    /// When a bootstrap container or command runs.
+    /// When a bootstrap container or command runs; what has no mode of its own does not.
+    #[derive(Default)]
     BootstrapMode {
         /// Never.
+        #[default]
         Off = "off",
         /// At the next boot only.
         Once = "once",
         /// At every boot.
         Always = "always",
-    }
-}
-
-/// What has no mode of its own does not run.
-impl Default for BootstrapMode {
-    fn default() -> Self {
-        Self::Off
     }
 }
 

@@ -21,6 +21,7 @@ mod nvidia;
 mod oci;
 mod scalar;
 mod text;
+mod update;
 mod url;
 
 #[cfg(test)]
@@ -28,7 +29,7 @@ mod properties;
 #[cfg(test)]
 mod testing;
 
-pub use crate::url::{DnsDomain, Url};
+pub use crate::url::{DnsDomain, HttpUrl, TcpEndpoint, Url};
 pub use choice::{BootstrapMode, Lockdown};
 pub use ecs::{
     EcsAgentImagePullBehavior, EcsAgentLogLevel, EcsAttributeKey, EcsAttributeValue, EcsDurationValue,
@@ -44,8 +45,9 @@ pub use kubernetes::{
     KubernetesTaintValue, KubernetesTaints, KubernetesThresholdValue, TopologyManagerPolicy,
     TopologyManagerScope,
 };
-pub use number::{IntegerPercent, NonNegativeInteger, TimeSlicingReplicas};
+pub use number::{HealthDeadline, IntegerPercent, NonNegativeInteger, TimeSlicingReplicas};
 pub use nvidia::{NvidiaDeviceIdStrategy, NvidiaDeviceListStrategy, NvidiaDeviceSharingStrategy};
 pub use oci::{OciDefaultsCapability, OciDefaultsResourceLimitType, OciLimit};
 pub use scalar::{Kind, Refusal, Scalar, check, describe};
-pub use text::{AnyText, ApiclientCommand, FriendlyVersion, Identifier, SingleLineString};
+pub use text::{AnyText, ApiclientCommand, FriendlyVersion, Identifier, SingleLineString, UnitName};
+pub use update::{AutomaticUpdates, BandwidthLimit, DailyWindow, UpdateCheckInterval};

@@ -56,6 +56,11 @@ integer_type! {
     TimeSlicingReplicas, least: 2, rule: "must be an integer from 2 to 2147483647"
 }
 
+integer_type! {
+    /// Seconds in which a boot must have proved itself; less would be no time to boot in.
+    HealthDeadline, least: 10, rule: "must be an integer from 10 to 2147483647"
+}
+
 /// A percentage, given as a number or as its text; it prints in the form it was given.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(try_from = "Value", into = "Value")]
@@ -117,6 +122,7 @@ mod tests {
             &[json!(0), json!(2_147_483_647)],
             &[json!(-1), json!(2_147_483_648_u32), json!("1"), json!(1.5), json!(true), json!(null)],
         );
+        json_rows::<HealthDeadline>(&[json!(10), json!(300)], &[json!(9), json!(-1), json!("300")]);
         json_rows::<TimeSlicingReplicas>(&[json!(2), json!(10)], &[json!(1), json!(0), json!("2")]);
     }
 

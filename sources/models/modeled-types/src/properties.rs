@@ -75,9 +75,10 @@ macro_rules! properties {
 
 properties! {
     plain_values: keeps [bool, u8, u16, u32, i32, i64];
-    numbers: keeps [NonNegativeInteger, TimeSlicingReplicas, IntegerPercent];
-    texts_of_any_kind: keeps [AnyText, SingleLineString, Identifier, FriendlyVersion, ApiclientCommand];
-    urls: keeps [Url, DnsDomain];
+    updates: keeps [AutomaticUpdates, BandwidthLimit, DailyWindow, UpdateCheckInterval];
+    numbers: keeps [NonNegativeInteger, HealthDeadline, TimeSlicingReplicas, IntegerPercent];
+    texts_of_any_kind: keeps [AnyText, SingleLineString, Identifier, FriendlyVersion, ApiclientCommand, UnitName];
+    urls: keeps [Url, HttpUrl, TcpEndpoint, DnsDomain];
     hosts: keeps [ValidLinuxHostname, IpAddress, EtcHostsEntries];
     encoded: keeps [ValidBase64, PemCertificateString];
     kernel: keeps [SysctlKey, KmodKey, BootConfigKey, BootConfigValue, KernelCpuSetValue, Lockdown, BootstrapMode];

@@ -136,6 +136,25 @@ impl FriendlyVersion {
     }
 }
 
+/// Longest name of a unit (systemd.unit(5)).
+const UNIT_NAME_BYTES: usize = 255;
+
+text_type! {
+    /// Name of a systemd unit with its type, as systemd.unit(5) has it.
+    UnitName,
+    rule: "must be the name of a systemd unit such as 'kubelet.service'",
+    schema: json!({"type": "string", "maxLength": 255, "pattern": "^[A-Za-z0-9:_.\\\\@][A-Za-z0-9:_.\\\\@-]*\\.(service|socket|target|mount|path|timer)$"}),
+    check: |text| {
+        let allowed = |b: u8| b.is_ascii_alphanumeric() || b":_.\\@-".contains(&b);
+        // A name that starts with a hyphen would be read as an option.
+        let good = made_of(text, UNIT_NAME_BYTES, allowed) && !text.starts_with('-');
+        let typed = text.rsplit_once('.').is_some_and(|(name, kind)| {
+            !name.is_empty() && matches!(kind, "service" | "socket" | "target" | "mount" | "path" | "timer")
+        });
+        require(good && typed, UnitName::RULE)
+    }
+}
+
 /// A command line of the API client: its words, of which the first is `apiclient`.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(try_from = "Value")]
@@ -189,6 +208,24 @@ impl Scalar for ApiclientCommand {
 mod tests {
     use super::*;
     use crate::testing::{json_rows, rows};
+
+    #[test]
+    fn unit_names() {
+        let longest = format!("{}.service", "a".repeat(247));
+        rows::<UnitName>(
+            &["kubelet.service", "a@b-c.service", "dev-disk\\x2d1.mount", "multi-user.target", &longest],
+            &[
+                "",
+                "kubelet",
+                ".service",
+                "-a.service",
+                "a b.service",
+                "a/b.service",
+                "a.conf",
+                &format!("a{longest}"),
+            ],
+        );
+    }
 
     #[test]
     fn single_line_string_refuses_line_breaks_and_controls_only() {

@@ -36,6 +36,39 @@ impl Url {
 }
 
 text_type! {
+    /// An `http` URL (WHATWG URL standard) without user name and password.
+    HttpUrl,
+    rule: "must be a URL such as 'http://127.0.0.1:10248/healthz', without user name and password",
+    schema: json!({"type": "string", "minLength": 1, "pattern": "^http://[^\\s@]+$"}),
+    check: |text| {
+        let blank = text.contains(|c: char| c.is_whitespace() || is_break_or_control(c));
+        let parsed = ::url::Url::parse(text).ok().filter(|_| text.starts_with("http://") && !text.contains('@'));
+        require(!blank && parsed.is_some(), HttpUrl::RULE)
+    }
+}
+
+impl HttpUrl {
+    /// The URL.
+    pub fn parsed(&self) -> ::url::Url {
+        ::url::Url::parse(self.as_str()).expect("checked when it was made")
+    }
+}
+
+text_type! {
+    /// A host and a port of TCP.
+    TcpEndpoint,
+    rule: "must be a host and a port such as '127.0.0.1:6443' or '[::1]:53'",
+    schema: json!({"type": "string", "pattern": "^[^\\s/@]+:[0-9]{1,5}$"}),
+    check: |text| {
+        let split = text.rsplit_once(':').filter(|(host, port)| {
+            let number = port.bytes().all(|b| b.is_ascii_digit()) && port.parse::<u16>().is_ok_and(|port| port > 0);
+            number && ::url::Host::parse(host).is_ok()
+        });
+        require(split.is_some() && !text.contains(is_break_or_control), TcpEndpoint::RULE)
+    }
+}
+
+text_type! {
     /// A domain name as the host parser of the WHATWG URL standard sees it.
     DnsDomain,
     rule: "must be a domain name such as 'cluster.local', not an address, and not begin with a dot",
@@ -72,6 +105,19 @@ mod tests {
         assert_eq!(absolute("example.com"), "http://example.com/");
         assert_eq!(absolute("proxy:3128"), "http://proxy:3128/");
         assert_eq!(absolute("https://example.com"), "https://example.com/");
+    }
+
+    #[test]
+    fn endpoints() {
+        rows::<HttpUrl>(
+            &["http://localhost", "http://127.0.0.1:10248/healthz", "http://[::1]:80/a?b=c"],
+            &["", "localhost", "https://localhost", "http://", "http://u:p@h/", "http://a b", "http://a\n"],
+        );
+        rows::<TcpEndpoint>(
+            &["localhost:80", "127.0.0.1:65535", "[::1]:53", "a.b:1"],
+            &["", "localhost", ":80", "a:", "a:0", "a:65536", "a:+1", "::1:53", "a b:1", "a/b:1", "a:1\n"],
+        );
+        assert_eq!("http://h/x".parse::<HttpUrl>().unwrap().parsed().path(), "/x");
     }
 
     #[test]
