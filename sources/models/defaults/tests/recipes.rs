@@ -114,7 +114,7 @@ fn every_variant_has_its_fragments_in_order() {
 
 #[test]
 fn every_variant_has_its_groups() {
-    let common = "motd updates host-containers bootstrap-containers bootstrap-commands ntp network kernel metrics pki \
+    let common = "motd updates health host-containers bootstrap-containers bootstrap-commands ntp network kernel metrics pki \
                   container-registry oci-hooks dns";
     let aws_k8s = "boot aws cloudformation autoscaling kubernetes container-runtime oci-defaults";
     let aws_k8s_nvidia = format!("{aws_k8s} nvidia-container-runtime kubelet-device-plugins");

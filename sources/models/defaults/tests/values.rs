@@ -188,7 +188,9 @@ fn host_containers_come_from_the_region_on_aws_and_from_the_public_registry_else
 fn the_other_defaults_are_as_documented() {
     check(default("/motd"), |_| Some(json!("Welcome to Visco!")));
     check(default("/updates"), |v| {
-        let mut expected = json!({"version-lock": "latest", "ignore-waves": false});
+        let mut expected = json!({
+            "version-lock": "latest", "ignore-waves": false, "automatic": "off", "check-interval": "6h",
+        });
         if !is_aws(v) {
             expected["targets-base-url"] = json!("https://updates.bottlerocket.aws/targets/");
         }
@@ -246,6 +248,12 @@ fn a_change_concerns_the_services_that_read_it() {
         ("settings.updates.seed", "updog thar-be-updates metricdog"),
         ("settings.updates.version-lock", "updog thar-be-updates metricdog"),
         ("settings.updates.metadata-base-url", "updog thar-be-updates"),
+        ("settings.updates.bandwidth-limit", "updog"),
+        ("settings.updates.automatic", "thar-be-updates"),
+        ("settings.updates.check-interval", "thar-be-updates"),
+        ("settings.updates.apply-window", "thar-be-updates"),
+        ("settings.health.deadline", "health"),
+        ("settings.health.checks.x.unit", "health"),
         ("settings.host-containers.admin.enabled", "host-containers"),
         ("settings.bootstrap-containers.x.mode", "bootstrap-containers"),
         ("settings.bootstrap-commands.x.mode", "bootstrap-commands"),

@@ -20,7 +20,7 @@ pub use containers::{
     ResourceLimit,
 };
 pub use ecs::Ecs;
-pub use host::{PkiBundle, Updates};
+pub use host::{Health, HealthCheck, PkiBundle, Updates};
 pub use kernel::{Boot, Kernel, KernelModule};
 pub use kubernetes::{CredentialProvider, Kubernetes, MemoryReservation, StaticPod};
 pub use network::{Dns, Network, Ntp};
@@ -34,6 +34,8 @@ group! {
         motd: AnyText,
         /// Where updates of the host come from, and which of them it takes.
         updates: Updates,
+        /// What a boot must come to before the host counts it as good and keeps the version that booted.
+        health: Health,
         /// Containers that administer the host, by name. They run apart from the workload, in their own containerd.
         host_containers: BTreeMap<Identifier, HostContainer>,
         /// Containers that prepare the host at boot, before the workload starts, by name.

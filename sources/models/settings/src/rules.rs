@@ -91,6 +91,13 @@ pub const RULES: &[Rule] = &[
         check: static_pod_manifest,
     },
     Rule {
+        id: "health-check-kind",
+        about: &["settings.health.checks"],
+        text: "A check of the health of a boot has only one of `unit`, `url` and `tcp`.",
+        severity: Severity::Refuse,
+        check: health_check_kind,
+    },
+    Rule {
         id: "host-container-source",
         about: &["settings.host-containers"],
         text: "An enabled host container has a source. Generators fill in those of `admin` and `control`.",
@@ -167,6 +174,19 @@ fn plain_key(name: &str) -> Key {
 
 fn broken<const N: usize>(segments: [&str; N], rule: impl Into<String>) -> Broken {
     Broken(segments.map(str::to_owned).to_vec(), rule.into())
+}
+
+fn health_check_kind(settings: &Settings) -> Vec<Broken> {
+    let checks = settings.health.iter().flat_map(|health| health.checks.iter().flatten());
+    let wrong = checks.filter_map(|(name, check)| {
+        let set =
+            [("unit", check.unit.is_some()), ("url", check.url.is_some()), ("tcp", check.tcp.is_some())];
+        let mut set = set.into_iter().filter_map(|(name, is_set)| is_set.then_some(name));
+        let (first, second) = (set.next()?, set.next()?);
+        let rule = format!("must not be set together with '{first}'; a check has one of unit, url and tcp");
+        Some(broken(["health", "checks", name.as_str(), second], rule))
+    });
+    wrong.collect()
 }
 
 fn limit_pair(settings: &Settings) -> Vec<Broken> {

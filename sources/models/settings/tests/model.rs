@@ -9,14 +9,19 @@ use std::collections::BTreeSet;
 use std::path::Path;
 
 /// One valid value of every setting there is, each in the form in which it is stored.
+#[expect(clippy::too_many_lines, reason = "one line for each setting")]
 fn full() -> Value {
     let certificate = include_str!("../../modeled-types/src/testdata/certificate.base64").trim();
     json!({
         "motd": "two\nlines",
         "updates": {
             "metadata-base-url": "https://u/m", "targets-base-url": "https://u/t", "seed": 2047,
-            "version-lock": "v1.2.3", "ignore-waves": true,
+            "version-lock": "v1.2.3", "ignore-waves": true, "automatic": "apply", "check-interval": "90m",
+            "apply-window": "22:00-02:00", "bandwidth-limit": 1_000_000,
         },
+        "health": {"deadline": 600, "checks": {
+            "kubelet": {"unit": "kubelet.service"}, "web": {"url": "http://127.0.0.1/"}, "dns": {"tcp": "[::1]:53"},
+        }},
         "host-containers": {"admin": {
             "source": "public.ecr.aws/a/b:v1", "enabled": true, "superpowered": false, "user-data": "aGk=",
         }},
@@ -173,7 +178,7 @@ fn explanations_name_members() {
     assert_eq!((table.kind, table.type_name.as_str()), ("table", "table of groups by Identifier"));
     let names: Vec<&str> = table.members.iter().map(|m| m.name.as_str()).collect();
     assert_eq!(names, ["source", "enabled", "superpowered", "user-data"]);
-    assert_eq!(explain("settings").members.len(), 23);
+    assert_eq!(explain("settings").members.len(), 24);
     assert_eq!(explain("settings.boot.kernel-parameters.console").key, "settings.boot.kernel.console");
     assert_eq!(explain("settings.kernel.lockdown").rule, "must be one of: none, integrity, confidentiality");
 }
