@@ -55,6 +55,7 @@ impl Salt {
 }
 
 /// Digests blocks; the salt is hashed but once.
+#[derive(Clone)]
 pub(crate) struct Hasher(Sha256);
 
 impl Hasher {

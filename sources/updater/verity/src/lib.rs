@@ -18,6 +18,7 @@ mod geometry;
 mod mapping;
 mod superblock;
 mod tree;
+mod verified;
 mod verify;
 
 pub use compare::CompareError;
@@ -25,6 +26,7 @@ pub use digest::{Digest, HexError, RootHash, Salt};
 pub use mapping::{Access, Mapping, MappingError, SECTOR, Target};
 pub use superblock::{Superblock, SuperblockError};
 pub use tree::{BuildError, ReadError, Tree};
+pub use verified::Verified;
 pub use verify::{BadBlock, DataError, Mismatch};
 
 /// Bytes in a block, of data and of hashes.

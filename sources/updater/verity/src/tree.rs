@@ -3,7 +3,7 @@
 use crate::digest::DIGEST_LEN;
 use crate::geometry::levels;
 use crate::{BLOCK, Digest, RootHash, Salt, Superblock, SuperblockError};
-use snafu::{ResultExt, Snafu, ensure};
+use snafu::{OptionExt, ResultExt, Snafu, ensure};
 use std::fmt;
 use std::io::{self, ErrorKind, Read, Write};
 
@@ -42,6 +42,8 @@ pub enum ReadError {
     Understand { source: SuperblockError },
     #[snafu(display("read the hash tree of {data_blocks} blocks"))]
     ReadLevels { data_blocks: u64, source: io::Error },
+    #[snafu(display("the hash image covers one block, whose root hash it cannot tell"))]
+    NoLevels,
 }
 
 impl Tree {
@@ -90,6 +92,15 @@ impl Tree {
         levels.reverse();
         let salt = superblock.salt.clone();
         Ok((superblock, Self { salt, data_blocks, levels, root }))
+    }
+
+    /// Reads a hash image that is trusted as a whole, such as a signed target. Its root hash is that of its topmost
+    /// block; of one block of data there is none, and no root hash.
+    pub fn read_trusted(image: impl Read) -> Result<(Superblock, Self), ReadError> {
+        let (superblock, mut tree) = Self::read(image, RootHash([0; DIGEST_LEN]))?;
+        let (top, _) = tree.levels.last().context(NoLevelsSnafu)?.as_chunks::<BLOCK>();
+        tree.root = RootHash(tree.salt.hasher().digest(&top[0]));
+        Ok((superblock, tree))
     }
 
     /// Writes the hash image: the superblock, then the levels from the top.

@@ -81,7 +81,7 @@ impl Tree {
     }
 
     /// The bad blocks of the tree, and which blocks of the lowest level can be trusted.
-    fn bad_tree_blocks(&self, hasher: &Hasher) -> (Vec<BadBlock>, Vec<bool>) {
+    pub(crate) fn bad_tree_blocks(&self, hasher: &Hasher) -> (Vec<BadBlock>, Vec<bool>) {
         let mut bad = Vec::new();
         let mut is_trusted = vec![true];
         for level in (0..self.levels.len()).rev() {

@@ -182,3 +182,33 @@ fn trees_tell_which_blocks_changed() {
     let other = Tree::build(&*IMAGE.data, Salt::new(b"pepper").unwrap()).unwrap();
     assert!(other.changed_since(&IMAGE.tree).is_err(), "digests of another salt say nothing");
 }
+
+#[test]
+fn a_tree_is_verified_as_a_whole() {
+    let good = read(&IMAGE.hashes).verified().unwrap();
+    for number in 0..BLOCKS {
+        assert!(good.is_good(number as u64, block(&IMAGE.data, number)), "{number}");
+        let other = block(&IMAGE.data, (number + 1) % BLOCKS);
+        assert!(!good.is_good(number as u64, other), "{number}");
+    }
+    assert!(!good.is_good(BLOCKS as u64, block(&IMAGE.data, 0)));
+    for (level, first, blocks) in FIRST_OF_LEVEL {
+        for number in 0..blocks {
+            let mut hashes = IMAGE.hashes.clone();
+            hashes[(first + number) * BLOCK + 3] ^= 1;
+            let expected = verity::Mismatch::BadTree { level, block: number as u64 };
+            assert_eq!(read(&hashes).verified().unwrap_err(), expected);
+        }
+    }
+}
+
+#[test]
+fn a_trusted_image_tells_its_root_hash() {
+    let (superblock, tree) = Tree::read_trusted(&*IMAGE.hashes).unwrap();
+    assert_eq!((superblock.data_blocks, tree.root_hash()), (BLOCKS as u64, IMAGE.tree.root_hash()));
+    tree.verified().unwrap();
+    let one = Tree::build(&[1; BLOCK][..], Salt::new(b"salt").unwrap()).unwrap();
+    let mut hashes = Vec::new();
+    one.write_to(&mut hashes, [1; 16]).unwrap();
+    Tree::read_trusted(&*hashes).unwrap_err();
+}
