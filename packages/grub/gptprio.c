@@ -12,16 +12,10 @@
  * any later version.  It comes WITHOUT ANY WARRANTY; see LICENSE-GPL-3.0.
  * It is a module of GNU GRUB and is licensed apart from the rest of the tree.
  *
- * A set is named by its BOOT partition.  Attribute bits of its GPT entry:
- *
- *   48..51  priority     0 never boots
- *   52..55  tries left   how often a set that has not proved itself may start
- *   56      successful   some boot of this set came up healthy
- *
- * The rule: among the BOOT entries with a priority that are successful or have
- * tries left, the highest priority wins; of equals, the first in the table.
- * A set that is not successful pays one try, on the disk, before it is named.
- * A successful set pays nothing, so an ordinary boot writes nothing.
+ * A set is named by its BOOT partition; the rule by which one is chosen is in
+ * gptprio_rule.h.  A set that is not successful pays one try, on the disk,
+ * before it is named.  A successful set pays nothing, so an ordinary boot
+ * writes nothing.
  *
  * Either copy of the table is enough.  A primary copy that is damaged is
  * written anew at once, because GRUB's own partition code reads no other and
@@ -49,15 +43,12 @@
 #include <grub/gpt_partition.h>
 #include <grub/i18n.h>
 
+#include "gptprio_rule.h"
+
 GRUB_MOD_LICENSE ("GPLv3+");
 
 #define PRIMARY_LBA 1
 #define PRIMARY_ENTRIES_LBA 2
-
-#define PRIORITY_SHIFT 48
-#define TRIES_SHIFT 52
-#define SUCCESSFUL_SHIFT 56
-#define NIBBLE 0xfULL
 
 /* What a table may measure.  UEFI 2.10, 5.3.2 asks for 128 entries of 128
    bytes; these leave room and bound the memory a damaged header can claim.  */
@@ -360,42 +351,27 @@ gpt_write (struct gpt *gpt)
   return GRUB_ERR_NONE;
 }
 
-static unsigned
-nibble (grub_uint64_t attributes, unsigned shift)
+static gptprio_attributes
+attributes_of (const struct grub_gpt_partentry *entry)
 {
-  return (attributes >> shift) & NIBBLE;
+  return grub_le_to_cpu64 (entry->attrib);
 }
 
-static int
-is_successful (grub_uint64_t attributes)
-{
-  return (attributes >> SUCCESSFUL_SHIFT) & 1;
-}
-
-/* The rule: the entry to boot, or null.  */
+/* The entry to boot by the rule, or null.  */
 static struct grub_gpt_partentry *
 choose (const struct table *table, int only_successful)
 {
-  struct grub_gpt_partentry *best = 0;
-  unsigned best_priority = 0;
+  struct gptprio_best best = { -1, 0 };
   grub_uint32_t i;
 
   for (i = 0; i < entry_count (table); i++)
     {
       struct grub_gpt_partentry *entry = entry_at (table, i);
-      grub_uint64_t attributes = grub_le_to_cpu64 (entry->attrib);
-      unsigned priority = nibble (attributes, PRIORITY_SHIFT);
 
-      if (grub_memcmp (&entry->type, &boot_type, sizeof (boot_type)) == 0
-	  && priority > best_priority
-	  && (is_successful (attributes)
-	      || (!only_successful && nibble (attributes, TRIES_SHIFT))))
-	{
-	  best = entry;
-	  best_priority = priority;
-	}
+      if (grub_memcmp (&entry->type, &boot_type, sizeof (boot_type)) == 0)
+	gptprio_consider (&best, i, attributes_of (entry), only_successful);
     }
-  return best;
+  return best.index < 0 ? 0 : entry_at (table, best.index);
 }
 
 static struct grub_gpt_partentry *
@@ -413,12 +389,11 @@ find_private (const struct table *table)
   return 0;
 }
 
-/* Takes one of the TRIES of ENTRY, on the disk.  */
+/* Takes one of the tries of ENTRY, on the disk.  */
 static grub_err_t
 pay_try (struct gpt *gpt, struct grub_gpt_partentry *entry)
 {
-  entry->attrib =
-    grub_cpu_to_le64 (grub_le_to_cpu64 (entry->attrib) - (1ULL << TRIES_SHIFT));
+  entry->attrib = grub_cpu_to_le64 (gptprio_paid (attributes_of (entry)));
   return gpt_write (gpt);
 }
 
@@ -428,7 +403,7 @@ next (struct gpt *gpt)
 {
   struct grub_gpt_partentry *entry = choose (&gpt->table, 0);
 
-  if (entry && !is_successful (grub_le_to_cpu64 (entry->attrib)))
+  if (entry && !gptprio_is_successful (attributes_of (entry)))
     {
       if (pay_try (gpt, entry) == GRUB_ERR_NONE)
 	return entry;
