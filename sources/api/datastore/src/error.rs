@@ -15,6 +15,10 @@ pub enum StoreError {
     Prepare { path: PathBuf, source: std::io::Error },
     #[snafu(display("the datastore {} is in use by another process", path.display()))]
     InUse { path: PathBuf },
+    #[snafu(display("lock the datastore {}", path.display()))]
+    Lock { path: PathBuf, source: std::io::Error },
+    #[snafu(display("copy {} to {}", path.display(), target.display()))]
+    Copy { path: PathBuf, target: PathBuf, source: std::io::Error },
     #[snafu(display("the datastore {} is damaged: {report}", path.display()))]
     Damaged { path: PathBuf, report: String },
     #[snafu(display("set the damaged datastore {} aside", path.display()))]

@@ -10,10 +10,13 @@
 //! [`Trial`] is one that its maker promised to undo unless it is confirmed in time; the store remembers the
 //! promise over crashes, the caller keeps it.
 //!
+//! Between two versions the file is [`Closed`]: the migrator copies it and writes to the copy as to any store.
+//!
 //! The crate checks keys against no schema: it is handed edits that were checked, and hands back leaves that
 //! could not be read as [`Quarantined`] instead of failing. It has no clock, no threads and no locks of its own.
 //! Run its tests with `cargo test -p datastore`.
 
+mod closed;
 mod commit;
 mod error;
 mod history;
@@ -25,6 +28,7 @@ mod snapshot;
 mod store;
 mod verify;
 
+pub use closed::Closed;
 pub use commit::{Author, Change, Commit, CommitRequest, CommitSummary, Trial};
 pub use error::StoreError;
 pub use history::HistoryLimits;

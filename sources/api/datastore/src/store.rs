@@ -137,6 +137,14 @@ impl Store {
         self.db.query_row("PRAGMA wal_checkpoint(PASSIVE)", [], |_| Ok(())).context(WriteSnafu)
     }
 
+    /// Closes it with everything in the one file, synced; its log is gone. A store that is dropped instead loses
+    /// nothing either, but may keep its log.
+    pub fn close(self) -> Result<(), StoreError> {
+        let moved = |row: &rusqlite::Row<'_>| row.get::<_, i64>(0);
+        self.db.query_row("PRAGMA wal_checkpoint(TRUNCATE)", [], moved).context(WriteSnafu)?;
+        self.db.close().map_err(|(_, source)| StoreError::Write { source })
+    }
+
     /// What the edits change, the last edit of a leaf standing for all of its edits.
     fn changes(&self, before: &Snapshot, edits: Vec<Edit>) -> Vec<Change> {
         let mut last: HashMap<(Layer, Key), usize> = HashMap::with_capacity(edits.len());
