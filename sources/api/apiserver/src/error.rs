@@ -39,6 +39,10 @@ pub enum ApiError {
     Forbidden { what: String },
     /// What was asked for contradicts the state of the host.
     Conflict { what: String, violations: Vec<Violation> },
+    /// Another program is at work on the same thing.
+    Locked { what: String },
+    /// The image has no program that makes updates.
+    NoUpdates,
     /// The transaction is empty.
     NothingPending { transaction: String },
     /// A write into a transaction was refused.
@@ -87,6 +91,11 @@ impl ApiError {
             }
             Self::Conflict { what, violations } => {
                 (StatusCode::CONFLICT, Code::Conflict, format!("{what}: {}", joined(violations)))
+            }
+            Self::Locked { what } => (StatusCode::LOCKED, Code::Locked, what.clone()),
+            Self::NoUpdates => {
+                let text = "this image has no program that makes updates".to_owned();
+                (StatusCode::INTERNAL_SERVER_ERROR, Code::Internal, text)
             }
             Self::NothingPending { transaction } => {
                 let text = format!("nothing is pending in transaction '{transaction}'");
@@ -199,6 +208,8 @@ mod tests {
             (ApiError::BodyTimeout { seconds: 1 }, 408, Code::Timeout),
             (ApiError::Forbidden { what: text() }, 403, Code::Forbidden),
             (ApiError::Conflict { what: text(), violations: vec![violation()] }, 409, Code::Conflict),
+            (ApiError::Locked { what: text() }, 423, Code::Locked),
+            (ApiError::NoUpdates, 500, Code::Internal),
             (ApiError::NothingPending { transaction: text() }, 422, Code::NothingPending),
             (ApiError::Pending(PendingError::BadName { name: text() }), 400, Code::BadRequest),
             (ApiError::Pending(PendingError::TooMany { limit: 1 }), 429, Code::LimitReached),

@@ -25,6 +25,7 @@ mod published;
 mod socket;
 mod start;
 mod trials;
+mod updates;
 
 pub use app::{App, Parts};
 pub use commit::{Back, CommitOptions};

@@ -35,6 +35,12 @@ const PATHS: &[&str] = &[
     routes::METRICS,
     routes::OPENAPI,
     routes::REBOOT,
+    routes::REFRESH_UPDATES,
+    routes::PREPARE_UPDATE,
+    routes::ACTIVATE_UPDATE,
+    routes::DEACTIVATE_UPDATE,
+    routes::FORGET_UPDATE,
+    routes::UPDATES_STATUS,
 ];
 const JOB: usize = PATHS.len();
 const COMMIT: usize = JOB + 1;

@@ -26,6 +26,8 @@ pub enum Code {
     Forbidden,
     /// What was asked for contradicts the state of the host.
     Conflict,
+    /// Another program is at work on the same thing; ask again later.
+    Locked,
     /// The client took too long to send its request.
     Timeout,
     /// The body is not of a type that the server reads.

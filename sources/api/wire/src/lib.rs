@@ -24,3 +24,9 @@ pub use settings::{
     Service, Validation,
 };
 pub use status::{Quarantined, Status};
+/// Updates of the host, as the program that makes them writes it down.
+pub use update_status::{
+    CommandResult as UpdateCommandResult, CommandStatus as UpdateCommandStatus, Image as UpdateImage,
+    Progress as UpdateProgress, State as UpdateState, Status as UpdateStatus, Turn as UpdateTurn,
+    UpdateResult, Verb as UpdateCommand,
+};

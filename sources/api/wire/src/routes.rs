@@ -75,6 +75,18 @@ pub const METRICS: &str = "/metrics";
 pub const OPENAPI: &str = "/openapi.json";
 /// Reboots the host.
 pub const REBOOT: &str = "/actions/reboot";
+/// Has the host look for updates.
+pub const REFRESH_UPDATES: &str = "/actions/refresh-updates";
+/// Has the chosen update written to the inactive set of partitions.
+pub const PREPARE_UPDATE: &str = "/actions/prepare-update";
+/// Has the update that was written boot next.
+pub const ACTIVATE_UPDATE: &str = "/actions/activate-update";
+/// Has the running system boot next again.
+pub const DEACTIVATE_UPDATE: &str = "/actions/deactivate-update";
+/// Forgets that a version fell back.
+pub const FORGET_UPDATE: &str = "/actions/forget-update";
+/// What the host knows of its update.
+pub const UPDATES_STATUS: &str = "/updates/status";
 /// State of the server.
 pub const STATUS: &str = "/status";
 

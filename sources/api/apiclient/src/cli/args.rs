@@ -8,7 +8,9 @@ use super::failure::Failure;
 use super::output::Format;
 use super::raw::Raw;
 use super::session::{Session, block_on};
-use super::{Exit, change, check, commits, completions, exit, explain, get, output, raw, status, watch};
+use super::{
+    Exit, change, check, commits, completions, exit, explain, get, output, raw, status, update, watch,
+};
 use crate::Client;
 use clap::{ArgMatches, Args, Command, CommandFactory, FromArgMatches, Parser, Subcommand};
 use clap_complete::Shell;
@@ -92,6 +94,8 @@ enum Verb {
     Schema(Json),
     /// Send one request
     Raw(Raw),
+    /// Look for, apply and take back updates of the host
+    Update(update::Update),
     /// Reboot the host
     Reboot,
     /// Print a script that completes command lines
@@ -179,6 +183,7 @@ impl Verb {
             Self::Status(json) => block_on(status::run(session, json.format())),
             Self::Schema(_) => block_on(explain::schema(session)),
             Self::Raw(raw) => block_on(raw::run(session, raw)),
+            Self::Update(update) => update::run(session, update),
             Self::Reboot => block_on(raw::reboot(session)),
             Self::Completions { shell } => completions::run(shell).map(|()| Exit::Done),
         }

@@ -18,6 +18,8 @@ mod raw;
 mod render;
 mod session;
 mod status;
+mod update;
+mod update_text;
 mod watch;
 
 pub use args::App;

@@ -10,6 +10,7 @@ mod settings;
 mod status;
 mod tables;
 mod tx;
+mod updates;
 
 pub use extract::{BodyLimit, MAX_BODY};
 pub use openapi::document;
@@ -121,6 +122,12 @@ fn router(app: Arc<App>) -> Router {
         .route(routes::JOB, get(actions::job))
         .route(routes::EVENTS, get(actions::events))
         .route(routes::REBOOT, post(actions::reboot))
+        .route(routes::REFRESH_UPDATES, post(updates::refresh))
+        .route(routes::PREPARE_UPDATE, post(updates::prepare))
+        .route(routes::ACTIVATE_UPDATE, post(updates::activate))
+        .route(routes::DEACTIVATE_UPDATE, post(updates::deactivate))
+        .route(routes::FORGET_UPDATE, post(updates::forget))
+        .route(routes::UPDATES_STATUS, get(updates::status))
         .route(routes::STATUS, get(status::status))
         .route(routes::METRICS, get(status::metrics))
         .route(routes::SCHEMA, get(status::schema))

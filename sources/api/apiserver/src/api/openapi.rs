@@ -1,6 +1,6 @@
 //! The document of the API, made of the handlers.
 
-use super::{actions, commits, model, settings, status, tables, tx};
+use super::{actions, commits, model, settings, status, tables, tx, updates};
 use utoipa::OpenApi;
 
 #[derive(OpenApi)]
@@ -42,6 +42,12 @@ use utoipa::OpenApi;
         actions::job,
         actions::events,
         actions::reboot,
+        updates::refresh,
+        updates::prepare,
+        updates::activate,
+        updates::deactivate,
+        updates::forget,
+        updates::status,
         status::status,
         status::metrics,
         status::schema,
