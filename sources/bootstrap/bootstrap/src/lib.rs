@@ -23,6 +23,7 @@ mod early_boot_config;
 mod facts;
 mod folder;
 mod generators;
+mod health_check;
 mod netdog;
 mod prairiedog;
 mod refusal;

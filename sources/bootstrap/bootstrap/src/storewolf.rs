@@ -1,7 +1,7 @@
 //! Makes the folder of the datastore. The server fills it: defaults are read from the image at every start.
 
 use host::{FileError, Host};
-use snafu::{OptionExt, ResultExt, Snafu, ensure};
+use snafu::{OptionExt, ResultExt, Snafu};
 use std::error::Error;
 use std::hash::{BuildHasher, Hasher};
 use std::io::ErrorKind;
@@ -40,8 +40,8 @@ enum StoreFolderError {
     ReadVersion { source: FileError },
     #[snafu(display("{OS_RELEASE} has no VERSION_ID; give --version"))]
     NoVersion,
-    #[snafu(display("'{version}' is not a version; one is three numbers, like 1.2.3"))]
-    BadVersion { version: String },
+    #[snafu(display("'{version}' is not a semantic version; one is like 1.2.3 or 1.2.3-rc.1"))]
+    BadVersion { version: String, source: semver::Error },
     #[snafu(display("create {}", path.display()))]
     Create { path: PathBuf, source: std::io::Error },
     #[snafu(display("list {}", path.display()))]
@@ -75,34 +75,16 @@ fn image_version(host: &Host) -> Result<String, StoreFolderError> {
     line.map(|value| value.trim_matches(['"', '\'']).to_owned()).context(NoVersionSnafu)
 }
 
-/// Makes a store and the links to it, from the store up to `current`:
-/// `current`, `vX`, `vX.Y`, `vX.Y.Z`, and the folder `vX.Y.Z_RANDOM`. What a run that was cut short left is kept and
-/// completed, since `current` comes last: a store that is not reached through it was never used.
+/// Makes a store, `v<version>_<random>`, and the link `current` to it. The version is a full one: 1.2.3-rc.1 is
+/// another than 1.2.3. What a run that was cut short left is kept and completed, since `current` comes last: a store
+/// that is not reached through it was never used. Stores that were reached through links `vX`, `vX.Y` and `vX.Y.Z`
+/// still are; the migrator replaces those with the one link when it has something to do.
 fn make_store(base: &Path, version: &str) -> Result<(), StoreFolderError> {
     let version = version.strip_prefix('v').unwrap_or(version);
-    let parts: Vec<&str> = version.split(['-', '+']).next().unwrap_or_default().split('.').collect();
-    let number = |part: &&str| !part.is_empty() && part.bytes().all(|byte| byte.is_ascii_digit());
-    ensure!(parts.len() == 3 && parts.iter().all(number), BadVersionSnafu { version });
-    let exact = format!("v{}", parts.join("."));
+    let parsed = semver::Version::parse(version).context(BadVersionSnafu { version })?;
     create_folder(base, 0o755)?;
-    let links = [
-        (exact.clone(), None),
-        (format!("v{}.{}", parts[0], parts[1]), Some(exact.clone())),
-        (format!("v{}", parts[0]), Some(format!("v{}.{}", parts[0], parts[1]))),
-        ("current".to_owned(), Some(format!("v{}", parts[0]))),
-    ];
-    for (name, target) in links {
-        let link = base.join(name);
-        if link.is_dir() {
-            continue;
-        }
-        let target = match target {
-            Some(target) => target,
-            None => store_folder(base, &exact)?,
-        };
-        replace_link(&link, Path::new(&target))?;
-    }
-    Ok(())
+    let store = store_folder(base, &format!("v{parsed}"))?;
+    replace_link(&base.join("current"), Path::new(&store))
 }
 
 /// The name of the store of a version: the one that is there, else a new one.
@@ -163,47 +145,63 @@ fn sync_folder_of(path: &Path) -> std::io::Result<()> {
 mod tests {
     use super::*;
 
-    fn chain(base: &Path) -> Vec<(String, String)> {
-        let link = |name: &str| std::fs::read_link(base.join(name)).unwrap().display().to_string();
-        ["current", "v1", "v1.2", "v1.2.3"].map(|name| (name.to_owned(), link(name))).to_vec()
-    }
-
     #[test]
     fn a_run_that_was_cut_short_anywhere_is_completed() {
         let dir = tempfile::tempdir().unwrap();
         let base = dir.path().join("datastore");
+        let link = || std::fs::read_link(base.join("current")).unwrap().display().to_string();
         make_store(&base, "1.2.3").unwrap();
-        let whole = chain(&base);
-        assert_eq!(whole[..3].iter().map(|(_, t)| t.as_str()).collect::<Vec<_>>(), ["v1", "v1.2", "v1.2.3"]);
-        assert!(is_store(&whole[3].1, "v1.2.3"), "{whole:?}");
+        let store = link();
+        assert!(is_store(&store, "v1.2.3"), "{store}");
         std::fs::write(base.join("current/settings.db"), "x").unwrap();
-        // Links come into being from the last to the first.
-        for missing in 1..=4 {
-            for (name, _) in &whole[..missing] {
-                std::fs::remove_file(base.join(name)).unwrap();
+        // Before the link was there, and in the middle of its making.
+        for left in [None, Some(".current.new")] {
+            std::fs::remove_file(base.join("current")).unwrap();
+            if let Some(name) = left {
+                std::fs::write(base.join(name), "left over").unwrap();
             }
-            std::fs::write(base.join(".current.new"), "left over").unwrap();
             make_store(&base, "1.2.3").unwrap();
-            assert_eq!(chain(&base), whole, "after {missing} links were missing");
-        }
-        for (name, _) in &whole {
-            std::fs::remove_file(base.join(name)).unwrap();
-            make_store(&base, "1.2.3").unwrap();
-            assert_eq!(chain(&base), whole, "after {name} was missing");
+            assert_eq!(link(), store, "{left:?}");
         }
         assert_eq!(std::fs::read(base.join("current/settings.db")).unwrap(), b"x");
-        assert_eq!(std::fs::read_dir(&base).unwrap().count(), 5, "nothing else is left");
+        assert_eq!(std::fs::read_dir(&base).unwrap().count(), 2, "nothing else is left");
+        // Before the folder was there, too.
+        std::fs::remove_dir_all(&base).unwrap();
+        make_store(&base, "1.2.3").unwrap();
+        assert!(is_store(&link(), "v1.2.3"));
+    }
+
+    #[test]
+    fn a_store_that_is_reached_through_more_links_stays() {
+        let dir = tempfile::tempdir().unwrap();
+        let host = Host::new(dir.path());
+        let base = host.path("/d");
+        std::fs::create_dir_all(base.join("v1.2.3_0123456789abcdef")).unwrap();
+        for (name, target) in
+            [("current", "v1"), ("v1", "v1.2"), ("v1.2", "v1.2.3"), ("v1.2.3", "v1.2.3_0123456789abcdef")]
+        {
+            symlink(target, base.join(name)).unwrap();
+        }
+        let args = Args {
+            data_store_base_path: "/d".into(),
+            inventory_file_symlink_path: None,
+            inventory_file_path: PathBuf::new(),
+            version: Some("2.0.0".into()),
+        };
+        run(&args, &host).unwrap();
+        assert_eq!(std::fs::read_dir(&base).unwrap().count(), 5, "nothing was made");
     }
 
     #[test]
     fn what_is_not_a_version_makes_nothing() {
         let dir = tempfile::tempdir().unwrap();
         let base = dir.path().join("datastore");
-        for version in ["", "1", "1.2", "1.2.x", "1.2.3.4", "../1.2.3", "1..3"] {
+        for version in ["", "1", "1.2", "1.2.x", "1.2.3.4", "../1.2.3", "1..3", "1.2.3-", "1.2.3-a/b"] {
             assert!(make_store(&base, version).is_err(), "{version:?}");
             assert!(!base.exists(), "{version:?}");
         }
-        make_store(&base, "v1.2.3-rc1+build").unwrap();
-        assert!(base.join("v1.2.3").is_dir());
+        make_store(&base, "v1.2.3-rc.1+build").unwrap();
+        let store = std::fs::read_link(base.join("current")).unwrap().display().to_string();
+        assert!(is_store(&store, "v1.2.3-rc.1+build"), "{store}");
     }
 }

@@ -2,8 +2,8 @@
 
 use crate::{
     boot_report, bootstrap_commands, certdog, containers, corndog, deprecation_warning, early_boot_config,
-    generators, netdog, prairiedog, schnauzer_v2, settings_committer, static_pods, storewolf, sundog,
-    thar_be_settings,
+    generators, health_check, netdog, prairiedog, schnauzer_v2, settings_committer, static_pods, storewolf,
+    sundog, thar_be_settings,
 };
 use clap::Subcommand;
 use host::Host;
@@ -14,7 +14,8 @@ use std::path::Path;
 use std::process::ExitCode;
 
 /// The names this program is also called by; each is the name of its verb.
-pub const LINKS: [&str; 18] = [
+pub const LINKS: [&str; 19] = [
+    "health-check",
     "deprecation-warning",
     "boot-report",
     "storewolf",
@@ -40,6 +41,8 @@ pub const LINKS: [&str; 18] = [
 pub(crate) enum Verb {
     /// Say on the console how the boot went
     BootReport(boot_report::Args),
+    /// Check whether the boot came to what it should
+    HealthCheck(health_check::Args),
     /// Warn that a setting in use is deprecated
     DeprecationWarning(deprecation_warning::Args),
     /// Make sure that the folder of the datastore exists
@@ -81,6 +84,7 @@ impl Verb {
     pub(crate) fn run(self, host: &Host) -> Result<ExitCode, Box<dyn Error>> {
         match self {
             Self::BootReport(args) => boot_report::run(&args, host),
+            Self::HealthCheck(args) => health_check::run(&args, host),
             Self::DeprecationWarning(args) => deprecation_warning::run(&args, host),
             Self::Storewolf(args) => storewolf::run(&args, host),
             Self::EarlyBootConfig(args) => early_boot_config::run(&args, host),
