@@ -30,6 +30,7 @@ const OF_VARIANTS: &[&str] = &[
     "BUILDSYS_VARIANT",
     "BUILDSYS_VERSION_BUILD",
     "BUILDSYS_VERSION_IMAGE",
+    "PUBLISH_REPO_ROOT_JSON",
 ];
 
 /// What is wrong with the environment.
@@ -89,6 +90,8 @@ pub struct OfVariant {
     pub version: String,
     /// What tells two builds of one version apart.
     pub build: String,
+    /// The root of trust of the updates of its hosts.
+    pub root_json: PathBuf,
 }
 
 impl Shared {
@@ -134,6 +137,7 @@ impl OfVariant {
             pretty_name: need(lookup, "BUILDSYS_PRETTY_NAME")?,
             version: need(lookup, "BUILDSYS_VERSION_IMAGE")?,
             build: need(lookup, "BUILDSYS_VERSION_BUILD")?,
+            root_json: need(lookup, "PUBLISH_REPO_ROOT_JSON")?.into(),
         })
     }
 }

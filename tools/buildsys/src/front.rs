@@ -125,6 +125,10 @@ fn environment(
     set("BUILDSYS_VERSION_IMAGE", &|_| version(root));
     set("BUILDSYS_VERSION_BUILD", &|_| build_id(root));
     set("BUILDSYS_SDK_IMAGE", &|_| String::new());
+    set("PUBLISH_REPO", &|_| "default".to_owned());
+    set("PUBLISH_REPO_ROOT_JSON", &|known| format!("roles/{}.root.json", known["PUBLISH_REPO"]));
+    let root_json = root.join(&known["PUBLISH_REPO_ROOT_JSON"]).display().to_string();
+    known.insert("PUBLISH_REPO_ROOT_JSON", root_json);
     known.insert("BUILDSYS_ROOT_DIR", root.display().to_string());
     known.insert("BUILDSYS_VARIANT", args.variant.clone());
     if known["BUILDSYS_SDK_IMAGE"].is_empty() {
@@ -400,6 +404,11 @@ mod tests {
         ] {
             assert_eq!(known[name], right, "{name}");
         }
+        assert_eq!(
+            Path::new(&known["PUBLISH_REPO_ROOT_JSON"]),
+            root.path().join("roles/default.root.json"),
+            "a path of the tree, wherever a build runs"
+        );
         let why = environment(root.path(), &args(None, "x-y"), &|_| None).unwrap_err().to_string();
         assert!(why.starts_with("BUILDSYS_SDK_IMAGE is not set"), "{why}");
     }

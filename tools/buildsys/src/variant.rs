@@ -24,6 +24,9 @@ const TOOLS: [&str; 2] = ["image", "sbom"];
 /// The file of a variant's folder, and of its build, that describes the machine of an OVA.
 const OVF_TEMPLATE: &str = "template.ovf";
 
+/// The file of a build with the root of trust of updates, which goes into the image.
+const ROOT_JSON: &str = "root.json";
+
 /// Features that an image cannot have yet.
 const LATER: [ImageFeature; 2] = [ImageFeature::Fips, ImageFeature::UefiSecureBoot];
 
@@ -63,6 +66,11 @@ pub enum Error {
         "there is {}, which describes disks of the image-format 'vmdk'; the variant '{variant}' has another", path.display()
     ))]
     TemplateFormat { path: PathBuf, variant: String },
+    #[snafu(display(
+        "there is no root of trust {}, which hosts check their updates against; './make root-role' makes it, or set \
+         PUBLISH_REPO_ROOT_JSON", path.display()
+    ))]
+    NoRoot { path: PathBuf },
     #[snafu(display("point {} to the image", path.display()))]
     Link { path: PathBuf, source: std::io::Error },
 }
@@ -93,6 +101,7 @@ pub fn build(lookup: Lookup, cargo: &mut dyn Write, tell: &dyn Fn(What)) -> Resu
     ];
     watched.extend(TOOLS.map(|name| environment.tools.join(name)));
     watched.extend(std::env::current_exe());
+    watched.push(environment.root_json.clone());
     directives(cargo, watched.iter().map(|path| changed(path)))?;
 
     let _lock = job::lock(shared, &place)?;
@@ -152,6 +161,9 @@ fn plan(environment: &OfVariant, tree: &Tree, variant: &Variant) -> Result<Conte
     }
     context.add_text("request.json", format!("{:#}\n", request(environment, variant, has_template)))?;
     context.add_text("variant.toml", settings(variant)?)?;
+    if let Some(path) = root_json(environment, variant)? {
+        context.add_file(ROOT_JSON, path)?;
+    }
     let seen = tree.seen_by_variant(variant);
     add_rpms(&mut context, &environment.shared, &variant.name, seen)?;
     let materials = materials::of(environment, tree, variant)?;
@@ -168,6 +180,16 @@ fn template(variant: &Variant) -> Result<Option<PathBuf>, Error> {
         TemplateFormatSnafu { path, variant: &variant.name }
     );
     Ok(there.then_some(path))
+}
+
+/// The root of trust of updates, of an image that can be updated.
+fn root_json<'a>(environment: &'a OfVariant, variant: &Variant) -> Result<Option<&'a Path>, Error> {
+    if !variant.image_features.contains(&ImageFeature::InPlaceUpdates) {
+        return Ok(None);
+    }
+    let path = environment.root_json.as_path();
+    ensure!(path.is_file(), NoRootSnafu { path });
+    Ok(Some(path))
 }
 
 /// The file of an image that says what variant it is.
@@ -259,7 +281,20 @@ mod tests {
             pretty_name: "Visco OS".into(),
             version: "1.2.3".into(),
             build: "abcdef01".into(),
+            root_json: folder("/r/roles/default.root.json"),
         }
+    }
+
+    #[test]
+    fn only_an_image_that_can_be_updated_needs_a_root_of_trust() {
+        let mut environment = environment();
+        let fixed = variant("image-features = { in-place-updates = false }");
+        assert_eq!(root_json(&environment, &fixed).unwrap(), None);
+        let why = root_json(&environment, &variant("")).unwrap_err().to_string();
+        assert!(why.starts_with("there is no root of trust /r/roles/default.root.json,"), "{why}");
+        let file = tempfile::NamedTempFile::new().unwrap();
+        environment.root_json = file.path().to_owned();
+        assert_eq!(root_json(&environment, &variant("")).unwrap(), Some(file.path()));
     }
 
     #[test]

@@ -34,6 +34,7 @@ impl Lab {
         }
         lab.write("Cargo.toml", "[workspace]\nmembers = []");
         lab.write("Cargo.lock", "version = 4\n");
+        lab.write("roles/default.root.json", "{}\n");
         lab.variant("");
         lab.write("packages/macros/test.macros", "%_cross_os visco-\n%debug_package %{nil}\n");
         lab
@@ -107,7 +108,9 @@ impl Lab {
         buildsys.args(["build", "--root"]).arg(self.root.path()).args(arguments);
         // The tests run inside a build of the whole tree; only the SDK image of it is theirs too.
         for (name, _) in std::env::vars_os() {
-            if name.to_string_lossy().starts_with("BUILDSYS_") && name != "BUILDSYS_SDK_IMAGE" {
+            let said = name.to_string_lossy();
+            let is_of_a_build = said.starts_with("BUILDSYS_") || said.starts_with("PUBLISH_");
+            if is_of_a_build && name != "BUILDSYS_SDK_IMAGE" {
                 buildsys.env_remove(name);
             }
         }
@@ -340,6 +343,7 @@ fn an_image_holds_what_its_packages_require_and_nothing_else() {
         "usr/share/bottlerocket/application-inventory.json",
         "usr/share/factory/etc/ld.so.cache",
         "usr/share/tiny",
+        "usr/share/updog/root.json",
         "usr/share/visco/variant.toml",
     ];
     assert_eq!(read("files"), right.map(|file| format!("./{file}\n")).concat());

@@ -45,8 +45,9 @@ fn command_line(request: &Request, dm_table: &str) -> Vec<String> {
     }
     let fixed = [
         "root=/dev/dm-0",
+        // Without `rootwait`: the initial file system waits for the disk, and a kernel that could not unpack it would
+        // wait for ever, where it has to give up.
         "rootfstype=erofs",
-        "rootwait",
         "ro",
         "raid=noautodetect",
         "random.trust_cpu=on",
@@ -86,7 +87,7 @@ mod tests {
             menu(&with("kernel_parameters", json!(["console=ttyS0,115200n8", "crashkernel=2G-:256M"]))),
             "# Boots Visco OS 1.2.3.\n\
              if linux ($root)/vmlinuz console=ttyS0,115200n8 crashkernel=2G-:256M root=/dev/dm-0 \
-             rootfstype=erofs rootwait ro raid=noautodetect random.trust_cpu=on panic=2 \
+             rootfstype=erofs ro raid=noautodetect random.trust_cpu=on panic=2 \
              lsm=landlock,lockdown,yama,bpf dm-mod.create=\"root,,,ro,0 8 verity ...\" systemd.log_target=journal-or-kmsg systemd.log_color=0 \
              systemd.show_status=true; then\n  \
              if initrd ($root)/initrd; then\n    boot\n  fi\nfi\n\

@@ -12,10 +12,9 @@ use crate::toolbox::Toolbox;
 use crate::tree::{self, Parts};
 use crate::{Request, bios, boot_config, boot_menu, filesystems, ids, lz4, ova, request, toolbox, vmdk};
 use partitions::{BOOT_CODE_LEN, MIB};
-use sha2::{Digest, Sha256};
 use snafu::{OptionExt, ResultExt, Snafu, ensure};
 use std::fs::{self, File};
-use std::io::{self, BufWriter, Read, Write};
+use std::io::{self, BufWriter, Write};
 use std::path::{Path, PathBuf};
 use tempfile::TempDir;
 use verity::{Access, Mapping, Salt, Target, Tree};
@@ -55,7 +54,7 @@ pub enum Error {
     Measure { path: PathBuf, source: tree::Error },
     #[snafu(display("build the hash tree of the root file system"))]
     HashTree { source: verity::BuildError },
-    #[snafu(display("make a salt of the root file system's hash"))]
+    #[snafu(display("make the salt of the root file system's hash tree"))]
     MakeSalt { source: verity::HexError },
     #[snafu(display("prepare GRUB for BIOS"))]
     Bios { source: bios::Error },
@@ -190,10 +189,9 @@ impl Build<'_> {
         Ok((to, len))
     }
 
-    /// The hash tree, with a salt that is as random as the file system and the same in every build of it.
+    /// The hash tree, with the salt of every version of this variant: trees of two versions compare by their digests.
     fn hash_tree(&self, root: &Path) -> Result<(PathBuf, Tree), Error> {
-        let salt = hash(root).context(ReadSnafu { path: root })?;
-        let salt = Salt::new(&salt).context(MakeSaltSnafu)?;
+        let salt = Salt::new(&self.request.salt()).context(MakeSaltSnafu)?;
         let data = File::open(root).context(ReadSnafu { path: root })?;
         let tree = Tree::build(data, salt).context(HashTreeSnafu)?;
         ensure_fits("the hash tree of the root", tree.image_len(), self.place(Role::Hash(Set::A))?)?;
@@ -421,18 +419,6 @@ fn content_len(folder: &Path) -> Result<u64, Error> {
         sum += if metadata.is_file() { metadata.len() } else { 0 };
     }
     Ok(sum)
-}
-
-fn hash(path: &Path) -> io::Result<[u8; 32]> {
-    let mut file = File::open(path)?;
-    let mut digest = Sha256::new();
-    let mut buffer = vec![0; 1 << 20];
-    loop {
-        match file.read(&mut buffer)? {
-            0 => return Ok(digest.finalize().into()),
-            len => digest.update(&buffer[..len]),
-        }
-    }
 }
 
 fn write_private(path: &Path, text: &str) -> io::Result<()> {

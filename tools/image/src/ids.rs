@@ -5,14 +5,19 @@ use sha2::{Digest, Sha256};
 
 /// An id made of names: the same names give the same id, others give another.
 pub(crate) fn derive(names: &[&str]) -> Guid {
-    let mut digest = Sha256::new_with_prefix("visco image id");
+    let mut bits = [0; 16];
+    bits.copy_from_slice(&digest("visco image id", names)[..16]);
+    Guid::custom(bits)
+}
+
+/// The digest of names, for one use of it.
+pub(crate) fn digest(of: &str, names: &[&str]) -> [u8; 32] {
+    let mut digest = Sha256::new_with_prefix(of);
     for name in names {
         digest.update([0]);
         digest.update(name);
     }
-    let mut bits = [0; 16];
-    bits.copy_from_slice(&digest.finalize()[..16]);
-    Guid::custom(bits)
+    digest.finalize().into()
 }
 
 /// The first four bytes of an id, for formats whose ids are shorter.

@@ -6,7 +6,7 @@
 //! hash tree, whose root hash goes into the boot menu, and all are copied to their places on sparse disks.
 //!
 //! The same request and the same tree give the same bytes, on any machine at any time, with the same versions of
-//! the tools: ids follow from names, the salt from the content, times from the request; nothing is random.
+//! the tools: ids and the salt follow from names, times from the request; nothing is random.
 //!
 //! It does not install packages, run `depmod` or make an inventory; whoever makes the tree does so before. Labels of
 //! a policy and signatures have their place (`filesystems/erofs.rs`, `build.rs`) but are not made yet.

@@ -206,6 +206,13 @@ impl Request {
         ids::derive(&[&self.file_prefix(), of])
     }
 
+    /// The salt of the variant's hash trees, which says nothing of a version: a host compares the tree of an update with
+    /// that of its own system digest by digest, and equal blocks have equal digests only under one salt.
+    pub fn salt(&self) -> [u8; 32] {
+        let Self { name, variant, arch, .. } = self;
+        ids::digest("visco verity salt", &[name, variant, &arch.to_string()])
+    }
+
     /// Sizes that the disks of a machine should have: the system's, and the data's if it has its own.
     pub fn publish_sizes_gib(&self) -> (u32, Option<u32>) {
         let ImageLayout { os_image_size_gib: os, publish_image_size_hint_gib: hint, .. } = self.image_layout;

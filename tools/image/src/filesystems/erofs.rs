@@ -25,7 +25,10 @@ impl Erofs {
         let id = format!("-U{}", self.id);
         // Without extended attributes: those of the build machine must not leak, and the tree has none of its own.
         // The labels of a policy come with `--file-contexts`, which needs this to be `-x2`.
-        let mut argv = vec!["mkfs.erofs", "--quiet", "--all-root", "-x-1", &epoch, &id];
+        // The ends of files are not put among the inodes: these are then few blocks in one place, and when a file
+        // grows, an update fetches those few, not one of each folder. The image is 1 % longer, compressed no longer.
+        let layout = "-Enoinline_data";
+        let mut argv = vec!["mkfs.erofs", "--quiet", "--all-root", "-x-1", layout, &epoch, &id];
         if self.compression == RootCompression::Lz4hc {
             argv.extend(["-zlz4hc,12", "-C65536"]);
         }
