@@ -1,0 +1,163 @@
+//! `waves simulate`: how a release spreads through a fleet, before it does.
+
+mod chart;
+mod simulation;
+
+use clap::Args;
+use simulation::{Fleet, SimulationError, simulate};
+use snafu::{OptionExt, ResultExt, Snafu};
+use std::io::Write;
+use std::path::{Path, PathBuf};
+use update_metadata::{Offset, PolicyError, WavePolicy};
+
+use crate::publisher::Publisher;
+
+/// Most hosts of a fleet: what a simulation gets through in seconds.
+const MAX_HOSTS: u64 = 10_000_000;
+
+/// Arguments of `waves simulate`.
+#[derive(Debug, Args)]
+pub struct SimulateArgs {
+    /// How fast the release spreads
+    #[arg(
+        long,
+        value_name = "FILE",
+        env = "PUBLISH_WAVE_POLICY_PATH",
+        default_value = "tools/pubsys/policies/waves/default-waves.toml"
+    )]
+    wave_policy_path: PathBuf,
+
+    /// When the release starts, for a policy with times in it: a time, or 'in 2 hours' [default: now]
+    #[arg(long, value_name = "WHEN", env = "RELEASE_START_TIME")]
+    release_start_time: Option<Offset>,
+
+    /// How many hosts there are
+    #[arg(long, value_name = "NUMBER", default_value_t = 1_000_000, value_parser = clap::value_parser!(u64).range(1..=MAX_HOSTS))]
+    hosts: u64,
+
+    /// How often a host looks for updates
+    #[arg(long, value_name = "SPAN", default_value = "1 hour")]
+    check_interval: Offset,
+
+    /// How much later than that it may look, at random each time
+    #[arg(long, value_name = "SPAN", default_value = "15 minutes")]
+    check_jitter: Offset,
+
+    /// How many bytes a host fetches [default: bytes are not counted]
+    #[arg(long, value_name = "NUMBER")]
+    delta_bytes: Option<u64>,
+
+    /// What is counted together
+    #[arg(long, value_name = "SPAN", default_value = "1 hour")]
+    step: Offset,
+
+    /// Where the seeds of hosts and the times of their checks come from: the same number, the same fleet
+    #[arg(long, value_name = "NUMBER", default_value_t = 1)]
+    random_seed: u64,
+
+    /// Draw the curve into a file, as an SVG image
+    #[arg(long, value_name = "FILE")]
+    svg: Option<PathBuf>,
+
+    /// Print JSON instead of a table
+    #[arg(long)]
+    json: bool,
+}
+
+/// Why nothing is simulated.
+#[derive(Debug, Snafu)]
+enum WavesError {
+    #[snafu(display("read {}", path.display()))]
+    ReadPolicy { path: PathBuf, source: std::io::Error },
+    #[snafu(display("understand {}", path.display()))]
+    Policy { path: PathBuf, source: PolicyError },
+    #[snafu(display("'{offset}' is no span of time for {argument}; '1 hour' is"))]
+    NoSpan { argument: &'static str, offset: Offset },
+    #[snafu(display("simulate {}", path.display()))]
+    Simulate { path: PathBuf, source: SimulationError },
+    #[snafu(display("draw the curve into {}", path.display()))]
+    WriteChart { path: PathBuf, source: std::io::Error },
+}
+
+impl SimulateArgs {
+    /// Prints the table, and draws the curve.
+    pub(crate) fn run(&self, publisher: &Publisher) -> Result<(), Box<dyn std::error::Error>> {
+        let path = publisher.tree.join(&self.wave_policy_path);
+        let text = std::fs::read_to_string(&path).context(ReadPolicySnafu { path: &path })?;
+        let start = self.release_start_time.map_or(Ok(publisher.now), |offset| offset.from(publisher.now))?;
+        let policy = WavePolicy::parse(&text).context(PolicySnafu { path: &path })?;
+        let waves = policy.waves(start).context(PolicySnafu { path: &path })?;
+        let curve = simulate(&waves, start, &self.fleet()?, self.delta_bytes)
+            .context(SimulateSnafu { path: &path })?;
+
+        if let Some(path) = &self.svg {
+            let path = publisher.tree.join(path);
+            std::fs::write(&path, curve.svg(&title(&self.wave_policy_path)))
+                .context(WriteChartSnafu { path: &path })?;
+        }
+        let mut stdout = std::io::stdout().lock();
+        if self.json {
+            serde_json::to_writer_pretty(&mut stdout, &curve)?;
+            writeln!(stdout)?;
+        } else {
+            write!(stdout, "{curve}")?;
+        }
+        Ok(())
+    }
+
+    fn fleet(&self) -> Result<Fleet, WavesError> {
+        Ok(Fleet {
+            hosts: self.hosts,
+            check_interval_secs: seconds("--check-interval", self.check_interval)?,
+            check_jitter_secs: seconds("--check-jitter", self.check_jitter)?,
+            step_secs: seconds("--step", self.step)?,
+            random_seed: self.random_seed,
+        })
+    }
+}
+
+fn seconds(argument: &'static str, offset: Offset) -> Result<u64, WavesError> {
+    let span = offset.span().context(NoSpanSnafu { argument, offset })?;
+    Ok(span.as_secs().unsigned_abs())
+}
+
+fn title(policy: &Path) -> String {
+    policy.file_stem().unwrap_or_default().to_string_lossy().into_owned()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use clap::Parser;
+
+    #[derive(Parser)]
+    struct Program {
+        #[command(flatten)]
+        args: SimulateArgs,
+    }
+
+    #[test]
+    fn arguments_become_a_fleet() {
+        let read = |line: &str| Program::try_parse_from(line.split(' ')).map(|program| program.args);
+        let args = read("x --hosts 5 --check-jitter=90=minutes".replace("90=", "90 ").as_str());
+        assert!(args.is_err(), "a span is one argument");
+        let args = Program::try_parse_from([
+            "x",
+            "--hosts",
+            "5",
+            "--check-interval",
+            "2 days",
+            "--step",
+            "10 minutes",
+        ]);
+        let fleet = args.unwrap().args.fleet().unwrap();
+        assert_eq!((fleet.hosts, fleet.check_interval_secs), (5, 172_800));
+        assert_eq!((fleet.check_jitter_secs, fleet.step_secs), (900, 600));
+        for line in ["x --hosts 0", "x --hosts 10000001", "x --step often"] {
+            assert!(read(line).is_err(), "{line}");
+        }
+        let time = read("x --step 2031-03-02T08:00:00Z").unwrap();
+        let error = time.fleet().err().unwrap().to_string();
+        assert_eq!(error, "'2031-03-02T08:00:00Z' is no span of time for --step; '1 hour' is");
+    }
+}
