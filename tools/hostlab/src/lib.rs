@@ -9,6 +9,7 @@
 mod boot;
 mod console;
 mod crash;
+mod file_server;
 pub mod http;
 mod image;
 pub mod vm;
@@ -16,6 +17,7 @@ pub mod vm;
 pub use boot::{BootError, Running, Step, StepResult};
 pub use console::{HostArgs, host, show_crashes};
 pub use crash::{CrashArgs, CrashError, CrashReport, crash};
+pub use file_server::{Fault, FileServer, GUEST_HOST, Rules, Served, Trouble};
 pub use image::{LabError, PROGRAMS};
 
 use host::Host;

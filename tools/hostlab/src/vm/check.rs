@@ -40,17 +40,27 @@ pub(crate) fn check(machine: &mut Machine, limits: Limits, out: &mut impl Write)
     expect(machine, &value)?;
     say(machine, "read", "it still reads as set", out)?;
 
+    leave(machine, out, "checked")
+}
+
+/// Has the guest power itself off.
+pub(crate) fn leave(machine: &mut Machine, out: &mut impl Write, why: &str) -> Result<(), VmError> {
     machine.press_power_button()?;
     let reason = machine.wait_until_off(ACTION_LIMIT)?;
     ensure!(
         reason == "guest-shutdown",
         LateSnafu { what: "the guest to power itself off", limit: ACTION_LIMIT }
     );
-    say(machine, "off", "checked", out)
+    say(machine, "off", why, out)
 }
 
 /// Waits for a boot to be over, which the host says when no job is left, and for it to have gone well.
-fn boot(machine: &mut Machine, place: usize, limits: Limits, out: &mut impl Write) -> Result<(), VmError> {
+pub(crate) fn boot(
+    machine: &mut Machine,
+    place: usize,
+    limits: Limits,
+    out: &mut impl Write,
+) -> Result<(), VmError> {
     follow(machine, place, limits, out)?;
     let report = machine.record().wait(limits.boot, |seen| {
         // A line is there before all of it is.

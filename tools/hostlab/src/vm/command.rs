@@ -6,7 +6,10 @@ use super::machine::{
     DiskSnafu, FailedUnitsSnafu, InterruptedSnafu, LateSnafu, QuietSnafu, ReadSnafu, ShowSnafu, TroubleSnafu,
     api_answers,
 };
-use super::{Accelerator, Firmware, Machine, Record, Seen, Spec, VmError, failed_units, find_image};
+use super::update::{client_program, update};
+use super::{
+    Accelerator, Firmware, Machine, NET_TOML, Record, Seen, Spec, VmError, failed_units, find_image,
+};
 use snafu::{ResultExt, ensure};
 use std::io::Write;
 use std::path::{Path, PathBuf};
@@ -74,6 +77,9 @@ pub struct VmArgs {
     /// Boot, set a setting, reboot, read it again, power off, and tell whether all of it worked
     #[arg(long)]
     check: bool,
+    /// Boot, take an update from this repository, boot into it, show it, power off
+    #[arg(long, value_name = "REPOSITORY", conflicts_with_all = ["check", "snapshot"])]
+    update: Option<PathBuf>,
 }
 
 /// How long a boot may take.
@@ -102,6 +108,8 @@ pub fn vm(args: &VmArgs, out: &mut impl Write) -> Result<ExitCode, Box<dyn std::
         Limits { boot: Duration::from_secs(args.timeout), silence: Duration::from_secs(args.silence) };
     let ran = if args.check {
         check(&mut machine, limits, out)
+    } else if let Some(repository) = &args.update {
+        update(&mut machine, repository, limits, out)
     } else {
         follow(&machine, 0, limits, out).and_then(|()| stay(&machine, out))
     };
@@ -109,7 +117,7 @@ pub fn vm(args: &VmArgs, out: &mut impl Write) -> Result<ExitCode, Box<dyn std::
         Ok(()) => Ok(ExitCode::SUCCESS),
         Err(VmError::Interrupted { .. }) => {
             power_off(&mut machine, out)?;
-            Ok(if args.check { ExitCode::FAILURE } else { ExitCode::SUCCESS })
+            Ok(if args.check || args.update.is_some() { ExitCode::FAILURE } else { ExitCode::SUCCESS })
         }
         Err(error) => {
             let log = machine.files().console_log();
@@ -134,8 +142,9 @@ impl VmArgs {
             cpus: self.cpus,
             user_data: read(&self.user_data)?,
             ovf: read(&self.ovf)?,
+            net_toml: self.update.is_some().then(|| NET_TOML.to_owned()),
             disk_gib: self.disk_size,
-            is_fresh: self.fresh,
+            is_fresh: self.fresh || self.update.is_some(),
             is_snapshot: self.snapshot,
             ..Spec::new(&self.dir, image)
         })
@@ -258,9 +267,8 @@ fn stay(machine: &Machine, out: &mut impl Write) -> Result<(), VmError> {
     if !units.is_empty() {
         show(out, format_args!("\nUnits have failed: {units}"))?;
     }
-    let client = std::env::current_exe().ok().map(|program| program.with_file_name("apiclient"));
-    let client = client.filter(|path| path.is_file()).unwrap_or_else(|| "apiclient".into());
-    let call = format!("{} --socket-path {}", shell_path(&client), shell_path(&short(&files.api())));
+    let call =
+        format!("{} --socket-path {}", shell_path(&client_program()), shell_path(&short(&files.api())));
     show(out, format_args!("\nThe host is configured. In another terminal, try:"))?;
     for words in ["get settings.motd", "set motd='Hello from outside'", "history"] {
         show(out, format_args!("  {call} {words}"))?;
@@ -335,7 +343,7 @@ fn say_at(at: Duration, what: &str, more: &str, out: &mut impl Write) -> Result<
     show(out, format_args!("{}", line.trim_end()))
 }
 
-fn show(out: &mut impl Write, line: std::fmt::Arguments<'_>) -> Result<(), VmError> {
+pub(crate) fn show(out: &mut impl Write, line: std::fmt::Arguments<'_>) -> Result<(), VmError> {
     writeln!(out, "{line}").and_then(|()| out.flush()).context(ShowSnafu)
 }
 

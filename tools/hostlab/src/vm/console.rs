@@ -72,10 +72,13 @@ pub fn trouble(line: &str) -> Option<&str> {
     TROUBLE.iter().any(|words| line.contains(words)).then_some(line.trim())
 }
 
-/// The units that the console says have failed.
+/// The units that the console says have failed, or were left out because each waits for the other.
 pub fn failed_units(lines: &[Line]) -> Vec<&str> {
     let failed = lines.iter().filter_map(|line| {
         let text = line.text.trim_start();
+        if let Some(unit) = text.strip_prefix("[ SKIP ] Ordering cycle found, skipping ") {
+            return Some(unit);
+        }
         let manager = text.split_once("systemd[1]: ").map(|(_, said)| said);
         let said =
             text.strip_prefix("[FAILED] ").or(manager.filter(|said| said.starts_with("Failed to start ")))?;
@@ -184,10 +187,13 @@ mod tests {
             Duration::ZERO,
             b"[FAILED] Failed to start chronyd.service - NTP client.\n[    9.0] systemd[1]: Failed to start \
               chronyd.service - NTP client.\n[  OK  ] Started x\n[FAILED] Failed to mount /local.\n\
-              [    7.7] app[9]: Failed to start a thing\n",
+              [    7.7] app[9]: Failed to start a thing\n\
+              [ SKIP ] Ordering cycle found, skipping mark-successful-boot.service\n\
+              [ SKIP ] Ordering cycle found, skipping Marks the running version as good\n",
         );
         let failed = failed_units(console.lines());
-        assert_eq!(failed, ["Failed to mount /local", "chronyd.service - NTP client"]);
+        assert_eq!(failed[..2], ["Failed to mount /local", "Marks the running version as good"]);
+        assert_eq!(failed[2..], ["chronyd.service - NTP client", "mark-successful-boot.service"]);
     }
 
     #[test]

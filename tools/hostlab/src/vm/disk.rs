@@ -1,6 +1,7 @@
 //! Images and their working copies.
 
 use lz4_flex::frame::FrameDecoder;
+use partitions::kind::label;
 use sha2::{Digest, Sha256};
 use snafu::{OptionExt, ResultExt, Snafu, ensure};
 use std::fmt::Write as _;
@@ -34,6 +35,15 @@ pub enum DiskError {
     RunConverter { path: PathBuf, source: std::io::Error },
     #[snafu(display("convert {}: qemu-img ended with {status}: {said}", path.display()))]
     Convert { path: PathBuf, status: std::process::ExitStatus, said: String },
+    #[snafu(display("find the private partition of {}", path.display()))]
+    FindPrivate { path: PathBuf, source: std::io::Error },
+    #[snafu(display(
+        "write {name} to the private partition of {}: debugfs, of Debian's package e2fsprogs, could not be started",
+        path.display()
+    ))]
+    RunDebugfs { name: &'static str, path: PathBuf, source: std::io::Error },
+    #[snafu(display("write {name} to the private partition of {}: debugfs said: {said}", path.display()))]
+    WritePrivate { name: &'static str, path: PathBuf, said: String },
     #[snafu(display("write the disk {}", path.display()))]
     WriteDisk { path: PathBuf, source: std::io::Error },
     #[snafu(display(
@@ -108,6 +118,30 @@ pub(crate) fn grow(disk: &Path, gib: u64) -> Result<(), DiskError> {
     let wanted = gib.checked_mul(GIB).context(ShrinkSnafu { path: disk, bytes, gib })?;
     ensure!(wanted >= bytes, ShrinkSnafu { path: disk, bytes, gib });
     file.set_len(wanted).context(WriteDiskSnafu { path: disk })
+}
+
+/// Writes a file to the top of the private partition of a disk whose machine is off.
+pub(crate) fn write_private(disk: &Path, name: &'static str, text: &str) -> Result<(), DiskError> {
+    let find = || {
+        let table = partitions::read(&mut File::open(disk)?).map_err(std::io::Error::other)?.table;
+        let (_, entry) = table.with_label(label::PRIVATE).ok_or(std::io::ErrorKind::NotFound)?;
+        Ok(table.byte_range(entry).start)
+    };
+    let place = format!("{}?offset={}", disk.display(), find().context(FindPrivateSnafu { path: disk })?);
+    let source = tempfile::NamedTempFile::new().context(WriteDiskSnafu { path: disk })?;
+    std::fs::write(source.path(), text).context(WriteDiskSnafu { path: disk })?;
+    let debugfs = |command: String| {
+        let path = format!("{}:/usr/sbin:/sbin", std::env::var("PATH").unwrap_or_default());
+        let mut debugfs = std::process::Command::new("debugfs");
+        let output = debugfs.args(["-w", "-R", &command, &place]).env("PATH", path).output();
+        output.context(RunDebugfsSnafu { name, path: disk })
+    };
+    let wrote = debugfs(format!("write {} {name}", source.path().display()))?;
+    // It ends well whatever happens.
+    let found = debugfs(format!("cat {name}"))?;
+    let said = String::from_utf8_lossy(&wrote.stderr);
+    ensure!(found.stdout == text.as_bytes(), WritePrivateSnafu { name, path: disk, said: said.trim() });
+    Ok(())
 }
 
 fn digest(image: &Path) -> Result<String, DiskError> {

@@ -98,8 +98,20 @@ pub enum VmError {
     Request { what: String, source: std::io::Error },
     #[snafu(display("{what} answered {status}: {said}"))]
     Refused { what: String, status: u16, said: String },
-    #[snafu(display("the setting reads {found}, not {expected}"))]
+    #[snafu(display("the host says {found}, not {expected}"))]
     Differs { found: String, expected: String },
+    #[snafu(display("serve {} to the guest", path.display()))]
+    Serve { path: PathBuf, source: std::io::Error },
+    #[snafu(display("there is no repository of this host's updates, {}", path.display()))]
+    NoRepository { path: PathBuf },
+    #[snafu(display("run {what}"))]
+    Client { what: String, source: std::io::Error },
+    #[snafu(display("{what} ended with {status}"))]
+    ClientFailed { what: String, status: ExitStatus },
+    #[snafu(display("read the partition table of {}", path.display()))]
+    Table { path: PathBuf, source: std::io::Error },
+    #[snafu(display("the set that boots next is not known to be good"))]
+    Mark,
     #[snafu(display("write to the terminal"))]
     Show { source: std::io::Error },
 }
@@ -326,6 +338,9 @@ fn prepare(spec: &Spec, files: &Files) -> Result<Prepared, VmError> {
     ensure!(is_free, RunsAlreadySnafu { path: files.dir() });
     let mut plan = Plan::default();
     let is_new = disk::prepare(&spec.image, &files.disk(), spec.is_fresh).context(DiskSnafu)?;
+    if let Some(text) = spec.net_toml.as_deref().filter(|_| is_new) {
+        disk::write_private(&files.disk(), "net.toml", text).context(DiskSnafu)?;
+    }
     if let Some(data) = disk::data_image(&spec.image) {
         disk::prepare(&data, &files.data_disk(), spec.is_fresh || is_new).context(DiskSnafu)?;
         plan.has_data_disk = true;
@@ -338,6 +353,10 @@ fn prepare(spec: &Spec, files: &Files) -> Result<Prepared, VmError> {
         plan.uefi_code = Some(prepare_uefi(&files.variables(), spec.is_fresh || is_new)?);
     }
     plan.has_cdrom = write_cdrom(spec, &files.cdrom())?;
+    if spec.is_recorded {
+        // A log goes over the disk as it is at power-on.
+        File::create(files.write_log()).context(MakeSnafu { path: files.write_log() })?;
+    }
     Ok(Prepared {
         plan,
         monitor: listen(files.monitor())?,

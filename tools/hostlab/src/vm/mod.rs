@@ -18,6 +18,7 @@ mod machine;
 mod monitor;
 mod plan;
 mod record;
+mod update;
 
 pub use accelerator::{Accelerator, choose as choose_accelerator};
 pub use command::{VmArgs, vm};
@@ -25,5 +26,6 @@ pub use console::{Console, Line, STAGES, Stage, failed_units, trouble};
 pub use disk::{DiskError, find_image};
 pub use iso::{File as IsoFile, write as write_iso};
 pub use machine::{Machine, VmError};
-pub use plan::{Files, Firmware, Plan, Spec};
+pub use plan::{Files, Firmware, Kernel, NET_TOML, Plan, Spec};
 pub use record::{Record, Seen};
+pub use update::settings as update_settings;

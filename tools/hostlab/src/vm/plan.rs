@@ -14,6 +14,20 @@ pub enum Firmware {
     Bios,
 }
 
+/// The `net.toml` of a host whose one interface is that of [`Plan::arguments`].
+pub const NET_TOML: &str = "version = 1\n\n[enp0s16]\ndhcp4 = true\n";
+
+/// A kernel that QEMU starts itself, in place of the boot loader on the disk.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Kernel {
+    /// The kernel.
+    pub image: PathBuf,
+    /// Its initial file system.
+    pub initrd: PathBuf,
+    /// Its command line.
+    pub command_line: String,
+}
+
 /// A machine.
 #[derive(Clone, Debug)]
 pub struct Spec {
@@ -23,6 +37,8 @@ pub struct Spec {
     pub image: PathBuf,
     /// How it finds its boot loader.
     pub firmware: Firmware,
+    /// What it starts instead of the boot loader on its disk.
+    pub kernel: Option<Kernel>,
     /// Who runs its instructions.
     pub accelerator: Accelerator,
     /// Memory, in MiB.
@@ -33,12 +49,17 @@ pub struct Spec {
     pub user_data: Option<Vec<u8>>,
     /// An OVF environment, for the file `ovf-env.xml` of the same CD-ROM.
     pub ovf: Option<Vec<u8>>,
+    /// The host's `net.toml`, written to the private partition of a new working copy. Without it a host whose kernel
+    /// command line names no interface has no network.
+    pub net_toml: Option<String>,
     /// Smallest size of the disk, in GiB; a working copy is grown to it.
     pub disk_gib: Option<u64>,
     /// Throw the working copies away and begin with the image.
     pub is_fresh: bool,
     /// Forget what the machine writes when it is powered off.
     pub is_snapshot: bool,
+    /// Keep every write to the disk, in order, in [`Files::write_log`].
+    pub is_recorded: bool,
 }
 
 impl Spec {
@@ -48,14 +69,17 @@ impl Spec {
             dir: dir.into(),
             image: image.into(),
             firmware: Firmware::default(),
+            kernel: None,
             accelerator: Accelerator::default(),
             memory_mib: 2048,
             cpus: 2,
             user_data: None,
             ovf: None,
+            net_toml: None,
             disk_gib: None,
             is_fresh: false,
             is_snapshot: false,
+            is_recorded: false,
         }
     }
 }
@@ -85,6 +109,11 @@ impl Files {
     /// The working copy of the data disk, where the image has one.
     pub fn data_disk(&self) -> PathBuf {
         self.dir.join("data.img")
+    }
+
+    /// What the machine wrote to its disk since power-on, in the order of time, where that is recorded.
+    pub fn write_log(&self) -> PathBuf {
+        self.dir.join("disk.writes")
     }
 
     /// The CD-ROM.
@@ -172,12 +201,23 @@ impl Plan {
             add("drive", format!("{flash},readonly=on,file={}", quoted(code)));
             add("drive", format!("{flash},file={}", quoted(&files.variables())));
         }
+        if let Some(kernel) = &spec.kernel {
+            add("kernel", kernel.image.to_string_lossy().into_owned());
+            add("initrd", kernel.initrd.to_string_lossy().into_owned());
+            add("append", kernel.command_line.clone());
+        }
         let snapshot = if spec.is_snapshot { ",snapshot=on" } else { "" };
         // A crash of the developer's machine may cost the copy of a disk; waiting for its disk costs every boot.
         let disk = |id: &str, path: &Path| {
             format!("if=none,id={id},format=raw,cache=unsafe,discard=unmap{snapshot},file={}", quoted(path))
         };
-        add("drive", disk("disk", &files.disk()));
+        if spec.is_recorded {
+            for node in recorded(&files.disk(), &files.write_log()) {
+                add("blockdev", node);
+            }
+        } else {
+            add("drive", disk("disk", &files.disk()));
+        }
         add("device", "virtio-blk-pci,drive=disk,bootindex=0".into());
         if self.has_data_disk {
             add("drive", disk("data", &files.data_disk()));
@@ -193,6 +233,20 @@ impl Plan {
         list.extend(["-nodefaults".into(), "-no-user-config".into()]);
         list
     }
+}
+
+/// A disk whose writes and flushes go to a log before they are done.
+fn recorded(disk: &Path, log: &Path) -> [String; 3] {
+    let file = |name: &str, path: &Path| {
+        format!("driver=file,node-name={name},discard=unmap,cache.no-flush=on,filename={}", quoted(path))
+    };
+    [
+        file("disk-file", disk),
+        file("disk-log", log),
+        // The units of a disk's promises, whatever the size of the file system's blocks.
+        "driver=blklogwrites,node-name=disk,discard=unmap,file=disk-file,log=disk-log,log-sector-size=512"
+            .into(),
+    ]
 }
 
 /// A path in an option of QEMU, where a comma ends a value and two are one.
@@ -227,13 +281,25 @@ mod tests {
     #[test]
     fn parts_and_choices_add_their_options() {
         type Change = fn(&mut Spec, &mut Plan);
-        let rows: [(Change, &str); 7] = [
+        let rows: [(Change, &str); 9] = [
+            (
+                |spec, _| spec.is_recorded = true,
+                "-blockdev driver=file,node-name=disk-log,discard=unmap,cache.no-flush=on,filename=/d/disk.writes \
+                 -blockdev driver=blklogwrites,node-name=disk,",
+            ),
             (|_, plan| plan.uefi_code = Some("/o/code.fd".into()), "readonly=on,file=/o/code.fd"),
             (|_, plan| plan.uefi_code = Some("/o/code.fd".into()), "format=raw,file=/d/uefi-vars.fd"),
             (|_, plan| plan.has_data_disk = true, "file=/d/data.img -device virtio-blk-pci,drive=data"),
             (|_, plan| plan.has_cdrom = true, "-device scsi-cd,drive=cdrom,bus=scsi.0"),
             (|spec, _| spec.accelerator = Accelerator::Kvm, "-accel kvm -cpu host"),
             (|spec, _| spec.is_snapshot = true, "discard=unmap,snapshot=on,file=/d/disk.img"),
+            (
+                |spec, _| {
+                    let (image, initrd) = ("/k/vmlinuz".into(), "/k/initrd".into());
+                    spec.kernel = Some(Kernel { image, initrd, command_line: "ro quiet".into() });
+                },
+                "-kernel /k/vmlinuz -initrd /k/initrd -append ro quiet",
+            ),
             (|spec, _| spec.dir = "/a,b".into(), "file=/a,,b/disk.img"),
         ];
         for (change, option) in rows {
