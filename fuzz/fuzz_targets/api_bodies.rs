@@ -38,7 +38,9 @@ thread_local! {
 fuzz_target!(|input: &[u8]| {
     let end = input.iter().position(|byte| *byte == b'\n').unwrap_or(input.len());
     let (head, body) = input.split_at(end);
-    let Some((method, uri)) = std::str::from_utf8(head).ok().and_then(|head| head.split_once(' ')) else { return };
+    let Some((method, uri)) = std::str::from_utf8(head).ok().and_then(|head| head.split_once(' ')) else {
+        return;
+    };
     let (Ok(method), Ok(uri)) = (method.parse::<Method>(), uri.parse::<Uri>()) else { return };
     // Actions act on the machine, and what is applied is a program's work: neither is parsing.
     if uri.path().starts_with("/actions") || uri.path().contains("apply") {
@@ -63,8 +65,7 @@ impl Server {
             std::fs::write(path, text).expect("a file of the image");
         }
         let config = Config { datastore_path: "/".into(), socket_path: "/socket".into(), socket_gid: None };
-        let runtime =
-            tokio::runtime::Builder::new_current_thread().enable_all().build().expect("a runtime");
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().expect("a runtime");
         // Nothing runs the jobs: the target starts none.
         let (app, _) = runtime.block_on(async { apiserver::open(&host, &config) }).expect("a server");
         Self { api: Api::new(Arc::new(app), BodyLimit::default()), runtime, _folder: folder }
