@@ -6,6 +6,7 @@ use clap::Parser;
 use host::Host;
 use host::program::{Program, SharedArgs};
 use std::error::Error;
+use std::io::Write;
 use std::path::PathBuf;
 use std::process::ExitCode;
 use std::time::Duration;
@@ -25,9 +26,17 @@ struct Args {
     #[arg(long, value_name = "DIR", default_value = "build")]
     scratch: PathBuf,
 
+    /// The folder of a built image, whose boots are measured too
+    #[arg(long, value_name = "DIR")]
+    image: Option<PathBuf>,
+
     /// Seconds per scenario
     #[arg(long, default_value_t = 2)]
     seconds: u64,
+
+    /// Only installs what a run has prepared there, and prints the memory it took
+    #[arg(long, value_name = "DIR", hide = true)]
+    install_memory: Option<PathBuf>,
 }
 
 impl Program for Args {
@@ -36,8 +45,12 @@ impl Program for Args {
     }
 
     fn run(self, _: &Host) -> Result<ExitCode, Box<dyn Error>> {
+        if let Some(folder) = &self.install_memory {
+            writeln!(std::io::stdout(), "{}", bench::installs::install_largest(folder)?)?;
+            return Ok(ExitCode::SUCCESS);
+        }
         let suite = Suite::new(&self.programs, &self.scratch, Duration::from_secs(self.seconds))?;
-        let kept = suite.run(&mut std::io::stdout())?;
+        let kept = suite.run(self.image.as_deref(), &mut std::io::stdout())?;
         Ok(if kept { ExitCode::SUCCESS } else { ExitCode::FAILURE })
     }
 }

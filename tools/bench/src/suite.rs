@@ -1,7 +1,7 @@
 //! The scenarios, in the order of SPECIFICATION.md.
 
 use crate::load::repeat;
-use crate::reference;
+use crate::{check_update, installs, migrations, reference};
 use hostlab::http::Connection;
 use hostlab::{Lab, PROGRAMS, Running};
 use nix::sys::resource::{UsageWho, getrusage};
@@ -49,14 +49,23 @@ impl Suite {
     }
 
     /// Measures everything; tells whether every promise was kept.
-    pub fn run(&self, out: &mut impl Write) -> Outcome<bool> {
+    ///
+    /// `image` is the folder of a built image; without one its boots are left out.
+    pub fn run(&self, image: Option<&Path>, out: &mut impl Write) -> Outcome<bool> {
         let mut rows = Vec::new();
         let running = self.boot_chain(&mut rows)?;
         self.memory(&running, &mut rows)?;
         self.reads(&mut rows)?;
         self.commits(&mut rows)?;
         self.client(&mut rows)?;
+        self.check_update(&mut rows)?;
+        self.migrations(&mut rows)?;
         self.sizes(&mut rows)?;
+        self.updates(&mut rows)?;
+        match image {
+            Some(image) => self.boots(image, &mut rows)?,
+            None => writeln!(out, "no image is built, so no boot is measured; ./make builds one")?,
+        }
         writeln!(
             out,
             "{:<34} {:>10} {:>10} {:<6} {:<6} detail",
@@ -71,6 +80,20 @@ impl Suite {
             writeln!(out, "{scenario:<34} {value:>10.2} {bound:>10.2} {unit:<6} {word:<6} {detail}")?;
         }
         Ok(kept)
+    }
+
+    /// Boots of a built image, in a virtual machine.
+    fn boots(&self, image: &Path, rows: &mut Vec<Row>) -> Outcome<()> {
+        let boot = crate::boot::measure(image, &self.references.join("boot"))?;
+        let bare = boot.bare.as_secs_f64();
+        for (scenario, time, bound) in
+            [("boot-until-api", boot.api, 2.0), ("boot-until-configured", boot.configured, 2.5)]
+        {
+            let time = time.as_secs_f64();
+            let detail = format!("{time:.1} s of the guest's clock; kernel and systemd alone {bare:.1} s");
+            rows.push(Row { scenario, value: time / bare, bound, unit: "x", detail });
+        }
+        Ok(())
     }
 
     fn boot_chain(&self, rows: &mut Vec<Row>) -> Outcome<Running> {
@@ -210,6 +233,29 @@ impl Suite {
         Ok(())
     }
 
+    /// With a repository in a folder, so that what is measured is the program and not the network.
+    fn check_update(&self, rows: &mut Vec<Row>) -> Outcome<()> {
+        let updates = 200;
+        let median =
+            check_update::check(&self.programs.join("updater"), &self.references.join("updates"), updates)?;
+        let detail = format!("updog check-update, a repository in a folder with {updates} updates");
+        rows.push(Row { scenario: "check-update", value: ms(median), bound: 30.0, unit: "ms", detail });
+        Ok(())
+    }
+
+    fn migrations(&self, rows: &mut Vec<Row>) -> Outcome<()> {
+        let measured = migrations::measure(&self.references)?;
+        let ratio = measured.migration.as_secs_f64() / measured.copies.as_secs_f64();
+        let detail = format!(
+            "{:.1} ms from a signed copy of a repository, on {} keys; as many bare synced copies of the store {:.1} ms",
+            ms(measured.migration),
+            migrations::KEYS,
+            ms(measured.copies)
+        );
+        rows.push(Row { scenario: "migrations-50", value: ratio, bound: 1.0, unit: "x", detail });
+        Ok(())
+    }
+
     fn memory(&self, running: &Running, rows: &mut Vec<Row>) -> Outcome<()> {
         let mut connection = Connection::open(&self.lab.socket())?;
         for _ in 0..100_000 {
@@ -233,6 +279,30 @@ impl Suite {
             write!(detail, "{program} {:.1}  ", mib(bytes))?;
         }
         rows.push(Row { scenario: "program-size", value: mib(total), bound: 20.0, unit: "MiB", detail });
+        Ok(())
+    }
+
+    fn updates(&self, rows: &mut Vec<Row>) -> Outcome<()> {
+        let folder = self.references.join("update");
+        let times = installs::times(&folder)?;
+        let detail = format!(
+            "256 MiB, nine tenths of it from the running set, {:.0} ms; copying, flushing and hashing as much {:.0} ms",
+            ms(times.by_blocks),
+            ms(times.copy_and_hash)
+        );
+        let value = times.by_blocks.as_secs_f64() / times.copy_and_hash.as_secs_f64();
+        rows.push(Row { scenario: "install-by-blocks", value, bound: 6.0, unit: "x", detail });
+        let detail = format!(
+            "the same as a full image {:.0} ms; decompressing it {:.0} ms",
+            ms(times.full),
+            ms(times.decompress)
+        );
+        let value = times.full.as_secs_f64() / (times.copy_and_hash + times.decompress).as_secs_f64();
+        rows.push(Row { scenario: "install-full", value, bound: 3.5, unit: "x", detail });
+        let value = mib(installs::memory(&folder)?);
+        let detail = "most resident memory while a root of 1840 MiB is installed by blocks".to_owned();
+        rows.push(Row { scenario: "install-memory", value, bound: 64.0, unit: "MiB", detail });
+        std::fs::remove_dir_all(&folder)?;
         Ok(())
     }
 }
