@@ -6,10 +6,12 @@ use std::fs::File;
 use std::io::{Read, Seek, SeekFrom, Write};
 use std::ops::Range;
 use std::path::{Path, PathBuf};
-use std::process::Command;
+use std::process::{Command, Output};
 
 /// The variable that names the folder of the image to be judged.
 pub const IMAGE_VARIABLE: &str = "VISCO_IMAGE_DIR";
+/// The variable that names the folder of the image of the version after it.
+pub const NEXT_IMAGE_VARIABLE: &str = "VISCO_NEXT_IMAGE_DIR";
 /// The variable that names the folder of the RPMs that the image was made of.
 pub const RPMS_VARIABLE: &str = "VISCO_RPMS_DIR";
 
@@ -47,12 +49,22 @@ pub struct DiskFile {
 impl BuiltImage {
     /// The image that the environment names.
     pub fn of_environment() -> Self {
-        let folder = folder_of(IMAGE_VARIABLE);
+        Self::of(IMAGE_VARIABLE)
+    }
+
+    /// The image that a variable of the environment names.
+    pub fn of(variable: &str) -> Self {
+        let folder = folder_of(variable);
         let path = folder.join(image::METADATA_FILE);
         let text = std::fs::read(&path).unwrap_or_else(|e| {
             panic!("{} is not the folder of an image: {}: {e}", folder.display(), path.display())
         });
         Self { folder, metadata: serde_json::from_slice(&text).expect("the metadata are JSON") }
+    }
+
+    /// Its folder.
+    pub fn folder(&self) -> &Path {
+        &self.folder
     }
 
     /// A text of the metadata.
@@ -204,14 +216,26 @@ fn folder_of(variable: &str) -> PathBuf {
 
 /// Runs a program that has to succeed; gives what it printed.
 pub fn succeed(program: &str, arguments: &[&str]) -> String {
-    // Programs of sbin are not on everybody's path.
-    let path = format!("{}:/usr/sbin:/sbin", std::env::var("PATH").unwrap_or_default());
-    let output = Command::new(program).args(arguments).env("PATH", path).env("LC_ALL", "C.UTF-8").output();
-    let output = output.unwrap_or_else(|e| panic!("run {program}, which this test needs: {e}"));
+    let output = output(program, arguments);
     let said = String::from_utf8_lossy(&output.stdout).into_owned();
     let stderr = String::from_utf8_lossy(&output.stderr);
     assert!(output.status.success(), "{program} {arguments:?} ended with {}: {said} {stderr}", output.status);
     said
+}
+
+/// Runs a program; gives its exit status and what it printed, or says that it was killed.
+pub fn run(program: &str, arguments: &[&str]) -> Result<(i32, String), String> {
+    let output = output(program, arguments);
+    let said = String::from_utf8_lossy(&output.stdout).into_owned();
+    let code = output.status.code().ok_or_else(|| format!("{program} was killed: {}", output.status))?;
+    Ok((code, said))
+}
+
+fn output(program: &str, arguments: &[&str]) -> Output {
+    // Programs of sbin are not on everybody's path.
+    let path = format!("{}:/usr/sbin:/sbin", std::env::var("PATH").unwrap_or_default());
+    let output = Command::new(program).args(arguments).env("PATH", path).env("LC_ALL", "C.UTF-8").output();
+    output.unwrap_or_else(|e| panic!("run {program}, which this test needs: {e}"))
 }
 
 /// A path as an argument.

@@ -6,7 +6,12 @@
 //! The tests `image` and `boot` judge an image that a build left, by tools that are not ours, by what is in it, and by
 //! booting it. They are ignored there; `./make test-image` builds the image and runs them.
 
+#[allow(clippy::unwrap_used, reason = "tests may panic")]
+pub mod booted;
 pub mod built;
+pub mod power_cut;
+#[allow(clippy::unwrap_used, reason = "tests may panic")]
+pub mod updates;
 
 use hostlab::http::Connection;
 use hostlab::{Lab, PROGRAMS, Running, StepResult};
@@ -49,11 +54,18 @@ pub fn programs() -> &'static Path {
 impl TestHost {
     /// Lays out and boots a host.
     pub fn boot(variant: &str, user_data: Option<&[u8]>) -> Self {
+        Self::boot_with(variant, |lab| {
+            if let Some(text) = user_data {
+                lab.give_user_data(text).expect("user data can be written");
+            }
+        })
+    }
+
+    /// Boots a new host of this variant for the first time, after a change to what is in its directory.
+    pub fn boot_with(variant: &str, change: impl FnOnce(&Lab)) -> Self {
         let directory = TempDir::with_prefix("visco").expect("a temporary directory can be made");
         let lab = Lab::prepare(directory.path(), programs(), variant).expect("the host can be laid out");
-        if let Some(text) = user_data {
-            lab.give_user_data(text).expect("user data can be written");
-        }
+        change(&lab);
         let mut host = Self { lab, steps: Vec::new(), running: None, _directory: directory };
         host.start();
         host

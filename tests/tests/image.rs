@@ -13,6 +13,7 @@ use std::fs;
 use std::io::{BufReader, Read};
 use std::os::unix::fs::{MetadataExt, PermissionsExt};
 use std::path::{Path, PathBuf};
+use std::process::Command;
 use std::sync::LazyLock;
 use tests::built::{BuiltImage, DiskFile, Package, rpms_folder, succeed, text};
 use verity::Mapping;
@@ -25,8 +26,10 @@ const INITRD_BOUND: u64 = 4 << 20;
 const BLOCK: u64 = 4096;
 /// The inventory, on the host.
 const INVENTORY: &str = "usr/share/bottlerocket/application-inventory.json";
-/// Programs of ours that hold C: `SQLite`.
-const WITH_C: [&str; 1] = ["usr/bin/apiserver"];
+/// What updates are checked against, on the host.
+const ROOT_JSON: &str = "usr/share/updog/root.json";
+/// Programs of ours that hold C: `SQLite`, and what TLS and signatures are computed with.
+const WITH_C: [&str; 2] = ["usr/bin/apiserver", "usr/bin/updater"];
 
 /// An image, unpacked and taken apart, once for all tests.
 struct Opened {
@@ -207,6 +210,7 @@ fn the_kernel_is_told_what_keeps_the_host_safe() {
             .contains(&name)
             || ["systemd.debug", "systemd.unit", "rd.break"].iter().any(|start| name.starts_with(start));
         assert!(!leads_to_a_shell, "'{word}' in {words:?}");
+        assert_ne!(name, "rootwait", "a kernel without its initial file system waits for ever: {words:?}");
     }
 }
 
@@ -396,6 +400,17 @@ impl Hardening {
 
 #[test]
 #[ignore = "needs a built image"]
+fn every_unit_of_the_boot_is_understood_and_none_waits_for_itself() {
+    let root = format!("--root={}", text(&OPENED.tree));
+    let mut verify = Command::new("systemd-analyze");
+    verify.args(["verify", "--man=no", "--recursive-errors=no", &root]);
+    let said =
+        verify.args(["preconfigured.target", "configured.target", "multi-user.target"]).output().unwrap();
+    assert_eq!(String::from_utf8_lossy(&said.stderr), "");
+}
+
+#[test]
+#[ignore = "needs a built image"]
 fn our_programs_are_hardened() {
     let opened = &*OPENED;
     let mut judged = 0;
@@ -459,7 +474,7 @@ fn every_file_comes_from_a_package() {
     let is_made = |path: &str| {
         let modules = path.strip_prefix("usr/lib/modules/").and_then(|path| path.split_once('/'));
         modules.is_some_and(|(_, name)| name.starts_with("modules."))
-            || ["usr/share/factory/etc/ld.so.cache", "usr/share/visco/variant.toml", INVENTORY]
+            || ["usr/share/factory/etc/ld.so.cache", "usr/share/visco/variant.toml", ROOT_JSON, INVENTORY]
                 .contains(&path)
     };
     let strays: Vec<String> =

@@ -1,0 +1,234 @@
+//! Two versions of an image, a repository that is served to machines, and disks that are prepared once and copied.
+
+use crate::booted::{Booted, END_LIMIT, failed, sound_disk};
+use crate::built::{BuiltImage, DiskFile, IMAGE_VARIABLE, NEXT_IMAGE_VARIABLE, succeed, text};
+use hostlab::vm::{Firmware, Machine, NET_TOML, Spec, choose_accelerator, update_settings};
+use hostlab::{FileServer, Rules};
+use partitions::kind::label;
+use serde_json::{Value, json};
+use signpost::{BootState, Layout, SetName};
+use std::fs::{self, File};
+use std::path::{Path, PathBuf};
+use std::process::{Command, Output};
+use std::time::{Duration, Instant};
+use wire::routes;
+
+/// The variable that names the folder of the developer's programs, `pubsys` and `apiclient`.
+const TOOLS_VARIABLE: &str = "VISCO_TOOLS_DIR";
+/// Waves that are all open.
+pub const EVERYBODY: &str = "waves = []\n";
+/// A wave that opens in ten days at the earliest.
+pub const LATER: &str = "[[waves]]\nstart_after = '10 days'\nfleet_percentage = 50\n\n\
+                         [[waves]]\nstart_after = '20 days'\nfleet_percentage = 100\n";
+/// What the migration of the next version makes of a setting, and what of.
+pub const MOTD: [&str; 2] = ["before the update", "after the update"];
+/// A setting that no migration touches.
+pub const KEPT: &str = "kept.example.com";
+
+/// Two versions, what publishes the second, and disks with the first.
+#[derive(Debug)]
+pub struct UpdateLab {
+    /// The version that hosts begin with.
+    pub first: BuiltImage,
+    /// The version that they are updated to.
+    pub next: BuiltImage,
+    /// What serves the repository.
+    pub server: FileServer,
+    folder: PathBuf,
+    published: u32,
+}
+
+impl UpdateLab {
+    /// In a folder that is emptied; the next version is offered to everybody, with a migration of `motd`.
+    pub fn new(folder: &Path) -> Self {
+        if folder.exists() {
+            fs::remove_dir_all(folder).unwrap();
+        }
+        fs::create_dir_all(folder.join("migrations")).unwrap();
+        let current = folder.join("current");
+        let server = FileServer::start(&current, Rules::default()).unwrap();
+        let (first, next) = (BuiltImage::of(IMAGE_VARIABLE), BuiltImage::of(NEXT_IMAGE_VARIABLE));
+        let mut lab = Self { first, next, server, folder: folder.to_owned(), published: 0 };
+        lab.publish(EVERYBODY);
+        lab
+    }
+
+    /// Publishes the next version with these waves; from then on that is what is served.
+    pub fn publish(&mut self, waves: &str) {
+        let (from, to) = (self.first.said("version"), self.next.said("version"));
+        let (policy, release) = (self.folder.join("waves.toml"), self.folder.join("Release.toml"));
+        fs::write(&policy, waves).unwrap();
+        let migration = format!("migrate_v{to}_motd.lz4");
+        let text_of = format!("version = '{to}'\n\n[migrations]\n\"({from}, {to})\" = [\"{migration}\"]\n");
+        fs::write(&release, text_of).unwrap();
+        let rows = self.folder.join(format!("migrations/v{to}"));
+        fs::create_dir_all(&rows).unwrap();
+        let [old, new] = MOTD;
+        let row = format!(
+            "description = 'The greeting follows.'\n\n[[rows]]\n\
+             replace = {{ key = 'settings.motd', old = '{old}', new = '{new}' }}\n"
+        );
+        fs::write(rows.join("motd.toml"), row).unwrap();
+
+        self.published += 1;
+        let name = format!("repository-{}", self.published);
+        let mut pubsys = Command::new(tool("pubsys"));
+        pubsys.args(["repo", "--from-scratch", "--outdir"]).arg(self.folder.join(&name));
+        pubsys.args(["--variant", self.next.said("variant"), "--arch", self.next.said("arch")]);
+        pubsys.arg("--images").arg(self.next.folder());
+        pubsys.arg("--wave-policy-path").arg(policy).arg("--release-config-path").arg(release);
+        pubsys.arg("--migrations").arg(self.folder.join("migrations"));
+        pubsys.env("BUILDSYS_ROOT_DIR", Path::new(env!("CARGO_MANIFEST_DIR")).join(".."));
+        let output = pubsys.output().unwrap();
+        assert!(output.status.success(), "pubsys: {}", String::from_utf8_lossy(&output.stderr));
+
+        let new = self.folder.join(".current");
+        std::os::unix::fs::symlink(name, &new).unwrap();
+        fs::rename(new, self.folder.join("current")).unwrap();
+    }
+
+    /// A machine of the first version, in a folder of its own, with the disk `disk` or a fresh one.
+    pub fn spec(&self, name: &str, disk: Option<&Path>) -> Spec {
+        let dir = self.folder.join(name);
+        let spec = Spec { firmware: Firmware::Bios, ..Spec::new(&dir, self.first.disk()) };
+        let spec = Spec { net_toml: Some(NET_TOML.to_owned()), ..spec };
+        let spec = Spec { accelerator: choose_accelerator(), ..spec };
+        if let Some(disk) = disk {
+            drop(fs::remove_dir_all(&dir));
+            fs::create_dir_all(&dir).unwrap();
+            File::create(dir.join("lock")).unwrap();
+            for file in ["disk.img", "disk.origin"] {
+                succeed("cp", &["--sparse=always", text(&disk.join(file)), text(&dir.join(file))]);
+            }
+        }
+        spec
+    }
+
+    /// The folder of a disk whose host has booted once and been told where its updates are.
+    pub fn prepared(&self) -> PathBuf {
+        let spec = self.spec("prepared", None);
+        if spec.dir.join("done").exists() {
+            return spec.dir;
+        }
+        let booted = Booted::after(Machine::start(&spec).unwrap(), "preparing the first version", 0, 0);
+        let repository = self.folder.join("current");
+        let os = booted.get(routes::OS);
+        let mut updates = update_settings(&self.server.guest_url(), &repository, &os).unwrap();
+        updates["ignore-waves"] = json!(false);
+        updates["seed"] = json!(1000);
+        // Some times as long as a boot, and no longer: a test waits for it.
+        let health = json!({ "deadline": 180 });
+        let settings = json!({ "updates": updates, "health": health, "motd": MOTD[0], "ntp": { "time-servers": [KEPT] } });
+        booted.set(&settings);
+        switch_off(booted);
+        File::create(spec.dir.join("done")).unwrap();
+        spec.dir
+    }
+
+    /// The folder of a disk that will boot the next version for the first time.
+    pub fn ready(&self) -> PathBuf {
+        let dir = self.folder.join("ready");
+        if dir.join("done").exists() {
+            return dir;
+        }
+        let spec = self.spec("ready", Some(&self.prepared()));
+        let booted = Booted::after(Machine::start(&spec).unwrap(), "installing the next version", 0, 0);
+        let begun = Instant::now();
+        client(&booted, &["update", "apply", "--check"]);
+        eprintln!(
+            "figure: an update is installed in {:.0} s, {:.1} MiB served",
+            begun.elapsed().as_secs_f64(),
+            mebibytes(self.server.bytes_served())
+        );
+        assert_eq!(status(&booted)["update_state"], "Ready");
+        switch_off(booted);
+        File::create(dir.join("done")).unwrap();
+        dir
+    }
+}
+
+/// Powers a host off, as a person would, and gives its disk.
+pub fn switch_off(booted: Booted) -> DiskFile {
+    let Booted { mut machine, .. } = booted;
+    machine.press_power_button().unwrap();
+    machine.wait_until_off(END_LIMIT).unwrap_or_else(|e| failed(&machine, &e));
+    let files = machine.files().clone();
+    drop(machine);
+    sound_disk(&files)
+}
+
+/// Runs the client on a host; it has to succeed.
+pub fn client(booted: &Booted, words: &[&str]) -> String {
+    let output = client_output(booted, words);
+    let [said, cried] =
+        [&output.stdout, &output.stderr].map(|text| String::from_utf8_lossy(text).into_owned());
+    assert!(
+        output.status.success(),
+        "apiclient {words:?}: {}\n{said}{cried}\n{}",
+        output.status,
+        booted.machine.tail(40)
+    );
+    said + &cried
+}
+
+/// Runs the client on a host.
+pub fn client_output(booted: &Booted, words: &[&str]) -> Output {
+    let mut client = Command::new(tool("apiclient"));
+    client.arg("--socket-path").arg(booted.machine.files().api()).args(words).output().unwrap()
+}
+
+/// What a host knows of its updates.
+pub fn status(booted: &Booted) -> Value {
+    booted.get(routes::UPDATES_STATUS)
+}
+
+/// The version that runs.
+pub fn version(booted: &Booted) -> String {
+    booted.get(routes::OS)["version_id"].as_str().expect("a host has a version").to_owned()
+}
+
+/// What the table of a disk says of booting. Whoever is active does not matter on a disk that is off.
+pub fn boot_state(disk: &DiskFile) -> BootState {
+    Layout::of(&disk.table).expect("the disk has sets").state(&disk.table, SetName::A)
+}
+
+/// Changes what the table of a disk says of booting.
+pub fn set_boot_state(disk: &DiskFile, change: impl FnOnce(BootState) -> BootState) {
+    let mut file = File::options().read(true).write(true).open(&disk.path).unwrap();
+    let reading = partitions::read(&mut file).unwrap();
+    let mut table = reading.table.clone();
+    let layout = Layout::of(&table).expect("the disk has sets");
+    let state = change(layout.state(&table, SetName::A));
+    layout.write(&mut table, &state).unwrap();
+    reading.plan(&table).execute(&mut file).unwrap();
+}
+
+/// Changes a file of the boot partition of set B.
+pub fn edit_boot_b(disk: &DiskFile, folder: &Path, name: &str, change: impl FnOnce(Vec<u8>) -> Vec<u8>) {
+    let place = disk.place(label::BOOT_B);
+    let file = folder.join("edited");
+    succeed("debugfs", &["-R", &format!("dump {name} {}", text(&file)), &place]);
+    fs::write(&file, change(fs::read(&file).unwrap())).unwrap();
+    succeed("debugfs", &["-w", "-R", &format!("rm {name}"), &place]);
+    succeed("debugfs", &["-w", "-R", &format!("write {} {name}", text(&file)), &place]);
+    // A file that is there and has the bytes is what was wanted; `debugfs` reports no failure.
+    let written = folder.join("written");
+    succeed("debugfs", &["-R", &format!("dump {name} {}", text(&written)), &place]);
+    assert_eq!(fs::read(&written).unwrap(), fs::read(&file).unwrap(), "{name} was written");
+}
+
+/// Waits on the clock of this machine.
+pub fn wait(time: Duration) {
+    std::thread::sleep(time);
+}
+
+#[allow(clippy::cast_precision_loss, reason = "shown with one digit")]
+fn mebibytes(bytes: u64) -> f64 {
+    bytes as f64 / f64::from(1 << 20)
+}
+
+fn tool(name: &str) -> PathBuf {
+    let folder = std::env::var_os(TOOLS_VARIABLE)
+        .unwrap_or_else(|| panic!("{TOOLS_VARIABLE} is not set: './make test-image' runs these tests"));
+    Path::new(&folder).join(name)
+}

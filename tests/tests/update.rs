@@ -1,0 +1,257 @@
+//! From one version to the next, in virtual machines: an update that is good, four that are not, one that is taken
+//! back, and machines that are killed on the way. `./make test-image -- update` runs these tests.
+#![allow(clippy::unwrap_used, reason = "tests may panic")]
+
+use hostlab::vm::{Machine, VmError};
+use partitions::kind::label;
+use serde_json::{Value, json};
+use signpost::{Command, SetName, TRIES};
+use std::fs::File;
+use std::os::unix::fs::FileExt;
+use std::path::Path;
+use std::sync::{LazyLock, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+use tests::booted::{Booted, kernels};
+use tests::built::{DiskFile, succeed};
+use tests::updates::{
+    EVERYBODY, KEPT, LATER, MOTD, UpdateLab, boot_state, client, client_output, edit_boot_b, set_boot_state,
+    status, switch_off, version, wait,
+};
+use wire::routes;
+
+/// How many machines are killed; the variable says otherwise.
+const KILLS: u64 = 2;
+const KILLS_VARIABLE: &str = "VISCO_KILLS";
+const SEED_VARIABLE: &str = "VISCO_SEED";
+/// Where the first block of a root is that a mount reads: the superblock of erofs.
+const SUPERBLOCK: u64 = 1024;
+
+static LAB: LazyLock<Mutex<UpdateLab>> =
+    LazyLock::new(|| Mutex::new(UpdateLab::new(&Path::new(env!("CARGO_TARGET_TMPDIR")).join("update"))));
+
+/// The disks and the repository of all tests; a failure of one of them is no reason for the others to fail.
+fn lab() -> MutexGuard<'static, UpdateLab> {
+    LAB.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+fn motd(booted: &Booted) -> Value {
+    booted.setting("motd")
+}
+
+/// What a host keeps over every update.
+fn assert_kept(booted: &Booted) {
+    assert_eq!(booted.setting("ntp.time-servers"), json!([KEPT]), "a setting that nothing touches is kept");
+}
+
+#[test]
+#[ignore = "needs built images"]
+fn a_host_waits_for_its_wave_updates_migrates_its_settings_and_can_go_back() {
+    let mut lab = lab();
+    let spec = lab.spec("good", Some(&lab.prepared()));
+    lab.publish(LATER);
+    let [first, next] = [&lab.first, &lab.next].map(|image| image.said("version").to_owned());
+    let booted = Booted::after(Machine::start(&spec).unwrap(), "a good update", 0, 0);
+    assert_eq!(version(&booted), first);
+
+    // Not yet, and when.
+    let said = client(&booted, &["update", "check"]);
+    let known = status(&booted);
+    let turn = &known["chosen_update_turn"];
+    assert_eq!((&turn["version"], &turn["open"]), (&json!(next), &json!(false)), "{known}\n{said}");
+    assert!(turn["opens"].as_str().is_some_and(|time| said.contains(&time[..10])), "{turn}\n{said}");
+    client_output(&booted, &["update", "apply", "--check"]);
+    assert_eq!(status(&booted)["staging_partition"], Value::Null, "nothing is installed before its time");
+
+    // Now.
+    lab.publish(EVERYBODY);
+    let said = client(&booted, &["update", "check"]);
+    assert!(said.contains(&next), "{said}");
+    let kernels_before = kernels(&booted.machine);
+    client(&booted, &["update", "apply", "--check", "--reboot"]);
+    let Booted { machine, what } = booted;
+    let booted = Booted::after_kernel(machine, what, kernels_before + 1);
+    assert_eq!(version(&booted), next);
+    assert_eq!(motd(&booted), MOTD[1], "the migration ran");
+    assert_kept(&booted);
+    let known = status(&booted);
+    assert_eq!(known["last_update"]["version"], next, "{known}");
+    assert_eq!(known["last_update"]["result"], "succeeded", "{known}");
+    booted.set(&json!({"ntp": {"time-servers": [KEPT, "new.example.com"]}}));
+
+    let disk = switch_off(booted);
+    let state = boot_state(&disk);
+    let (a, b) = (state.of(SetName::A).unwrap(), state.of(SetName::B).unwrap());
+    assert!(b.is_successful() && b.priority() > a.priority(), "the new set is marked good: {state:?}");
+    assert!(a.is_successful() && a.priority() > 0, "the old set is there to go back to: {state:?}");
+
+    // And back, by what `signpost rollback-to-inactive` does.
+    set_boot_state(&disk, |state| {
+        let started = state.started().expect("a set boots");
+        started.apply(Command::RollbackToInactive).expect("the old set has booted before")
+    });
+    let booted = Booted::after(Machine::start(&spec).unwrap(), "back to the first version", 0, 0);
+    assert_eq!(version(&booted), first);
+    assert_eq!(motd(&booted), MOTD[0], "the migration ran backwards");
+    let servers = json!([KEPT, "new.example.com"]);
+    assert_eq!(booted.setting("ntp.time-servers"), servers, "what was set under the next version stays");
+    let state = boot_state(&switch_off(booted));
+    assert_eq!(state.next(), Some(SetName::A));
+}
+
+/// Boots a disk whose next version was broken by `damage`, and finds the host back with its first version.
+fn falls_back(what: &'static str, tries: u8, reason: &[&str], damage: impl FnOnce(&DiskFile, &Path)) {
+    let lab = lab();
+    let spec = lab.spec(&what.replace(' ', "-"), Some(&lab.ready()));
+    let disk = DiskFile::open(Machine::prepare(&spec).unwrap().disk());
+    damage(&disk, &spec.dir);
+    set_boot_state(&disk, |mut state| {
+        state.other = state.other.map(|attributes| attributes.with_tries_left(tries));
+        state
+    });
+
+    let machine = Machine::start(&spec).unwrap();
+    let booted = Booted::after_kernel(machine, what, usize::from(tries) + 1);
+    assert_eq!(version(&booted), lab.first.said("version"), "the host is back");
+    assert_eq!(motd(&booted), MOTD[0], "with its settings");
+    assert_kept(&booted);
+    // The verdict is written down beside the boot, not before its end.
+    let known = (0..60).find_map(|_| {
+        let known = status(&booted);
+        (known["last_update"] != Value::Null).then_some(known).or_else(|| {
+            wait(Duration::from_secs(1));
+            None
+        })
+    });
+    let known = known
+        .unwrap_or_else(|| panic!("the status does not say what became of the update: {}", status(&booted)));
+    let next = lab.next.said("version");
+    assert_eq!(known["last_update"]["version"], next, "{known}");
+    assert_eq!(known["last_update"]["result"], "fell-back", "{known}");
+    let told = known["last_update"]["reason"].as_str().unwrap_or_default().to_owned();
+    eprintln!("figure: {what}: back by itself; the status says: {told}");
+    assert!(reason.iter().any(|words| told.contains(words)), "none of {reason:?} is in: {told}");
+    assert!(client(&booted, &["update", "status"]).contains(&told), "the client says it too");
+    assert_eq!(known["bad_versions"][0]["version"], next, "it is not tried again: {known}");
+
+    let state = boot_state(&switch_off(booted));
+    assert_eq!(state.next(), Some(SetName::A));
+    let b = state.of(SetName::B).unwrap();
+    assert!(!b.is_successful() && b.tries_left() == 0, "{state:?}");
+}
+
+#[test]
+#[ignore = "needs built images"]
+fn a_version_whose_kernel_panics_is_left_by_itself() {
+    // The first program of the boot is gone.
+    falls_back("panic", TRIES, &["before", "without writing down"], |disk, folder| {
+        edit_boot_b(disk, folder, "/initrd", |initrd| vec![0x5a; initrd.len() / 2]);
+    });
+}
+
+#[test]
+#[ignore = "needs built images"]
+fn a_version_with_a_corrupted_block_is_left_by_itself() {
+    falls_back("corrupted block", TRIES, &["before", "without writing down"], |disk, _| {
+        let file = File::options().read(true).write(true).open(&disk.path).unwrap();
+        let place = disk.range(label::ROOT_B).start + SUPERBLOCK + 64;
+        let mut byte = [0];
+        file.read_exact_at(&mut byte, place).unwrap();
+        file.write_all_at(&[byte[0] ^ 0x40], place).unwrap();
+    });
+}
+
+#[test]
+#[ignore = "needs built images"]
+fn a_version_that_never_becomes_healthy_is_left_by_itself() {
+    // One try, since each lasts until the deadline.
+    falls_back("unhealthy", 1, &["health", "API", "api", "deadline"], |disk, folder| {
+        edit_boot_b(disk, folder, "/grub/grub.cfg", |menu| {
+            let menu = String::from_utf8(menu).unwrap();
+            assert!(menu.contains(" panic=2 "));
+            menu.replace(" panic=2 ", " panic=2 systemd.mask=apiserver.service ").into_bytes()
+        });
+    });
+}
+
+#[test]
+#[ignore = "needs built images"]
+fn a_version_whose_migration_fails_is_left_by_itself() {
+    falls_back("migration fails", 1, &["migrat"], |disk, _| {
+        let place = disk.place(label::PRIVATE);
+        succeed("debugfs", &["-w", "-R", "rm /updates/cache/current", &place]);
+        assert!(!succeed("debugfs", &["-R", "ls -p /updates/cache", &place]).contains("/current/"));
+    });
+}
+
+#[test]
+#[ignore = "needs built images"]
+fn a_machine_that_is_killed_at_any_moment_of_an_update_comes_up_again() {
+    let number = |variable: &str, default| {
+        std::env::var(variable).map_or(default, |text: String| text.parse().expect("a number"))
+    };
+    let (kills, mut random) = (number(KILLS_VARIABLE, KILLS), number(SEED_VARIABLE, 1));
+    let lab = lab();
+    let spec = lab.spec("killed", Some(&lab.prepared()));
+    let [first, next] = [&lab.first, &lab.next].map(|image| image.said("version").to_owned());
+    let mut booted = Booted::after(Machine::start(&spec).unwrap(), "killed", 0, 0);
+    for kill in 0..kills {
+        // Where it stands decides what can be cut: an installation, or the first boot of what was installed.
+        let at = version(&booted);
+        assert!(at == first || at == next, "{at}");
+        assert!(MOTD.iter().any(|text| motd(&booted) == *text), "{}", motd(&booted));
+        assert_kept(&booted);
+        if at == next {
+            // All the way through: once more from the start.
+            drop(booted);
+            lab.spec("killed", Some(&lab.prepared()));
+            booted = Booted::after(Machine::start(&spec).unwrap(), "killed", 0, 0);
+        }
+        random = random.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+        let moment = Duration::from_millis((random >> 33) % 60_000);
+        begin(&booted);
+        wait(moment);
+        let state = status_if_any(&booted);
+        booted.machine.power_cut();
+        let machine = Machine::start(&spec).unwrap();
+        booted = Booted::after_kernel(machine, "killed", 1);
+        eprintln!(
+            "figure: kill {} of {kills}, {:.1} s after the order ({state}): up again with {}",
+            kill + 1,
+            moment.as_secs_f64(),
+            version(&booted)
+        );
+    }
+    // What was cut is finished by the next order.
+    if version(&booted) == first {
+        let before = kernels(&booted.machine);
+        client(&booted, &["update", "apply", "--check", "--reboot"]);
+        let Booted { machine, what } = booted;
+        booted = Booted::after_kernel(machine, what, before + 1);
+    }
+    assert_eq!(version(&booted), next);
+    assert_eq!(motd(&booted), MOTD[1]);
+    switch_off(booted);
+}
+
+/// Orders the whole update and does not wait for it.
+fn begin(booted: &Booted) {
+    let socket = booted.machine.files().api();
+    let tools = std::env::var("VISCO_TOOLS_DIR").unwrap();
+    let mut client = std::process::Command::new(Path::new(&tools).join("apiclient"));
+    client.arg("--socket-path").arg(socket).args(["update", "apply", "--check", "--reboot"]);
+    client.stdout(std::process::Stdio::null()).stderr(std::process::Stdio::null());
+    let mut child = client.spawn().unwrap();
+    // It ends with the machine at the latest.
+    std::thread::spawn(move || child.wait());
+}
+
+fn status_if_any(booted: &Booted) -> String {
+    match booted.machine.request("GET", routes::UPDATES_STATUS, "") {
+        Ok(answer) => {
+            let document: Value = serde_json::from_slice(&answer.body).unwrap_or_default();
+            format!("{}, {}", document["update_state"], document["progress"]["phase"])
+        }
+        Err(VmError::Refused { status, .. }) => format!("status {status}"),
+        Err(_) => "on the way to the next boot".to_owned(),
+    }
+}
