@@ -113,6 +113,7 @@ RUN --mount=target=/host \
 # What can only be made of all packages together: how modules need each other, where libraries are.
 RUN --mount=target=/host \
     install -D -m 0644 /host/variant.toml root/usr/share/visco/variant.toml; \
+    [ ! -e /host/root.json ] || install -D -m 0644 /host/root.json root/usr/share/updog/root.json; \
     for modules in root/usr/lib/modules/*/; do \
       [ ! -d "$modules" ] || depmod --basedir /build/root --errsyms --filesyms /dev/null "$(basename "$modules")"; \
     done; \

@@ -71,6 +71,7 @@ require_rust() {
 }
 
 c_works() { have cc && echo '#include <stdlib.h>' | cc -E -x c - >/dev/null 2>&1; }
+python_venv() { have python3 && python3 -c 'import ensurepip, venv' 2>/dev/null; }
 cxx_works() { have c++ && echo '#include <cstdlib>' | c++ -E -x c++ - >/dev/null 2>&1; }
 
 # A check that passes where a package is not needed any more, and the package that satisfies it.
@@ -100,6 +101,7 @@ find_missing() {
             needs has_program qemu-system-x86_64 qemu-system-x86
             needs is_file /usr/share/OVMF/OVMF_CODE_4M.fd ovmf
             needs has_program qemu-img qemu-utils
+            needs has_program debugfs e2fsprogs
             ;;
     esac
     case $1 in
@@ -115,6 +117,9 @@ find_missing() {
             needs has_program cpio cpio
             needs has_program lz4 lz4
             needs has_program zstd zstd
+            needs has_program systemd-analyze systemd
+            needs has_program openssl openssl
+            needs python_venv . python3-venv
             needs has_program qemu-img qemu-utils
             ;;
     esac
