@@ -255,8 +255,11 @@ impl Build<'_> {
         write().context(WriteSnafu { path: &config })?;
         let to = self.path("private.ext4");
         // Many small files, and room for each one's data in as few blocks as possible.
-        let file_system =
-            Ext4 { bytes_per_inode: 4096, ..self.ext4("PRIVATE", PRIVATE_FS_LABEL, place.size_bytes()) };
+        let file_system = Ext4 {
+            bytes_per_inode: 4096,
+            checksums: false,
+            ..self.ext4("PRIVATE", PRIVATE_FS_LABEL, place.size_bytes())
+        };
         file_system.make(&self.toolbox, Some(&from), &to).context(FileSystemSnafu { name: place.label })?;
         Ok((to, bytes.len() as u64))
     }
@@ -278,6 +281,7 @@ impl Build<'_> {
             epoch: self.request.source_date_epoch,
             size_bytes,
             journal: true,
+            checksums: true,
             bytes_per_inode: 16384,
             shrink: false,
         }

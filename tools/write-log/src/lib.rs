@@ -3,7 +3,7 @@
 //! The picture to hold in mind: QEMU's filter `blklogwrites` wrote every write, discard and flush of a disk to a [`Log`].
 //! A [`Replay`] lays the log over a copy of the disk from before, one entry after the other, without copying a byte: it
 //! only knows for each sector who wrote it last. At any place, [`Replay::after_cut`] gives a [`State`]: everything a
-//! flush had promised is there; what was written since may be lost, kept, kept in part, or torn at physical blocks ([`Loss`]).
+//! flush had promised is there; what was written since may be lost, kept, kept in part, or torn at sectors ([`Loss`]).
 //! A state reads like a disk, and tells regions of equal content by a [`Fingerprint`], so that what was judged once
 //! need not be judged again.
 //!

@@ -8,9 +8,6 @@ use std::fs::File;
 use std::io;
 use std::ops::Range;
 
-/// How many sectors a disk writes whole.
-const PHYSICAL: u64 = 4096 / SECTOR;
-
 /// What a power cut does to what no flush had promised.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Loss {
@@ -20,8 +17,8 @@ pub enum Loss {
     Nothing,
     /// Each write is there or not, as the seed says: they reached the disk in another order than they were made.
     Some(u64),
-    /// Each physical block of each write, of 4096 bytes, is there or not, as the seed says. Disks write such a block
-    /// whole, whatever they call a sector, and ext4 counts on it: its superblock is two sectors with one checksum.
+    /// Each sector of each write, of 512 bytes, is there or not, as the seed says. Many disks write 4096 bytes whole;
+    /// no disk writes less than a sector.
     Torn(u64),
 }
 
@@ -102,7 +99,7 @@ impl<'a> Replay<'a> {
                 continue;
             }
             for (sector, source) in sources(self.log, index)? {
-                if matches!(loss, Loss::Torn(_)) && !dice(loss, index as u64, sector / PHYSICAL + 1) {
+                if matches!(loss, Loss::Torn(_)) && !dice(loss, index as u64, sector + 1) {
                     continue;
                 }
                 let before = state.lucky.insert(sector, source);
