@@ -8,9 +8,12 @@ use partitions::kind::label;
 use serde_json::{Value, json};
 use signpost::{BootState, Layout, SetName};
 use std::fs::{self, File};
+use std::io::{self, Read, Seek, SeekFrom, Write};
+use std::os::unix::fs::FileExt;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
 use std::time::{Duration, Instant};
+use verity::{BLOCK, Mapping, Salt, Tree};
 use wire::routes;
 
 /// The variable that names the folder of the developer's programs, `pubsys` and `apiclient`.
@@ -215,6 +218,42 @@ pub fn edit_boot_b(disk: &DiskFile, folder: &Path, name: &str, change: impl FnOn
     let written = folder.join("written");
     succeed("debugfs", &["-R", &format!("dump {name} {}", text(&written)), &place]);
     assert_eq!(fs::read(&written).unwrap(), fs::read(&file).unwrap(), "{name} was written");
+}
+
+/// Changes the root of set B, which is signed for by its hash tree, as somebody would who built that version so: the
+/// tree and the boot menu of set B follow.
+pub fn rebuild_root_b(disk: &DiskFile, folder: &Path, change: impl FnOnce(&Path)) {
+    let [root, hash] = [label::ROOT_B, label::HASH_B].map(|label| disk.range(label));
+    let (old, files, new) = (folder.join("root-b.old"), folder.join("root-b"), folder.join("root-b.new"));
+    let mut file = File::options().read(true).write(true).open(&disk.path).unwrap();
+    let copy = |from: &mut dyn Read, to: &mut dyn Write| io::copy(from, to).unwrap();
+    file.seek(SeekFrom::Start(root.start)).unwrap();
+    copy(&mut (&mut file).take(root.end - root.start), &mut File::create(&old).unwrap());
+    succeed("fsck.erofs", &["--no-preserve", &format!("--extract={}", text(&files)), text(&old)]);
+    change(&files);
+    image::make_root(&files, &new, folder).unwrap();
+
+    let tree = Tree::build(File::open(&new).unwrap(), Salt::new(b"rebuilt").unwrap()).unwrap();
+    assert!(tree.data_blocks() * BLOCK as u64 <= root.end - root.start, "the root fits");
+    file.seek(SeekFrom::Start(root.start)).unwrap();
+    copy(&mut File::open(&new).unwrap(), &mut file);
+    let mut image = Vec::new();
+    tree.write_to(&mut image, [0; 16]).unwrap();
+    file.write_all_at(&image, hash.start).unwrap();
+    edit_boot_b(disk, folder, "/grub/grub.cfg", |menu| {
+        let menu = String::from_utf8(menu).unwrap();
+        let (_, rest) = menu.split_once("dm-mod.create=\"").expect("the menu maps the root");
+        let (old, _) = rest.split_once('"').expect("the mapping ends");
+        let mut mapping: Mapping = old.parse().unwrap();
+        mapping.target.data_blocks = tree.data_blocks();
+        mapping.target.root_hash = tree.root_hash();
+        mapping.target.salt = tree.salt().clone();
+        menu.replace(old, &mapping.to_string()).into_bytes()
+    });
+    for path in [old, new] {
+        fs::remove_file(path).unwrap();
+    }
+    fs::remove_dir_all(files).unwrap();
 }
 
 /// Waits on the clock of this machine.

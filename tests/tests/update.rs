@@ -1,4 +1,4 @@
-//! From one version to the next, in virtual machines: an update that is good, four that are not, one that is taken
+//! From one version to the next, in virtual machines: an update that is good, five that are not, one that is taken
 //! back, and machines that are killed on the way. `./make test-image -- update` runs these tests.
 #![allow(clippy::unwrap_used, reason = "tests may panic")]
 
@@ -6,16 +6,16 @@ use hostlab::vm::{Machine, VmError};
 use partitions::kind::label;
 use serde_json::{Value, json};
 use signpost::{Command, SetName, TRIES};
-use std::fs::File;
-use std::os::unix::fs::FileExt;
+use std::fs::{self, File};
+use std::os::unix::fs::{FileExt, symlink};
 use std::path::Path;
 use std::sync::{LazyLock, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 use tests::booted::{Booted, kernels};
 use tests::built::{DiskFile, succeed};
 use tests::updates::{
-    EVERYBODY, KEPT, LATER, MOTD, UpdateLab, boot_state, client, client_output, edit_boot_b, set_boot_state,
-    status, switch_off, version, wait,
+    EVERYBODY, KEPT, LATER, MOTD, UpdateLab, boot_state, client, client_output, edit_boot_b, rebuild_root_b,
+    set_boot_state, status, switch_off, version, wait,
 };
 use wire::routes;
 
@@ -164,11 +164,27 @@ fn a_version_with_a_corrupted_block_is_left_by_itself() {
 #[ignore = "needs built images"]
 fn a_version_that_never_becomes_healthy_is_left_by_itself() {
     // One try, since each lasts until the deadline.
-    falls_back("unhealthy", 1, &["health", "API", "api", "deadline"], |disk, folder| {
+    falls_back("unhealthy", 1, &["containerd"], |disk, folder| {
         edit_boot_b(disk, folder, "/grub/grub.cfg", |menu| {
             let menu = String::from_utf8(menu).unwrap();
             assert!(menu.contains(" panic=2 "));
-            menu.replace(" panic=2 ", " panic=2 systemd.mask=apiserver.service ").into_bytes()
+            menu.replace(" panic=2 ", " panic=2 systemd.mask=containerd.service ").into_bytes()
+        });
+    });
+}
+
+#[test]
+#[ignore = "needs built images"]
+fn a_version_whose_first_process_hangs_is_left_by_itself() {
+    // One try, since each lasts until the watchdog bites.
+    falls_back("hang", 1, &["before", "without writing down"], |disk, folder| {
+        rebuild_root_b(disk, folder, |root| {
+            let units = root.join("usr/lib/systemd/system");
+            // A first process that crashes waits for ever, and feeds no watchdog any more.
+            let unit = "[Unit]\nDefaultDependencies=false\nAfter=basic.target softdog.service\n\n\
+                        [Service]\nType=oneshot\nExecStart=/usr/bin/systemctl kill --signal=SEGV init.scope\n";
+            fs::write(units.join("hang.service"), unit).unwrap();
+            symlink("../hang.service", units.join("multi-user.target.wants/hang.service")).unwrap();
         });
     });
 }

@@ -37,6 +37,7 @@ mod vmdk;
 pub use artifacts::{Artifact, Form, METADATA_FILE, Plan, Source};
 pub use build::{EFI_FS_LABEL, Error, PRIVATE_FS_LABEL, build};
 pub use check::{Error as CheckError, Report, check};
+pub use filesystems::{Error as FileSystemError, make_root};
 pub use layout::{DiskPlan, Layout, PartitionPlace, Role, Set};
 pub use request::{
     Arch, Error as RequestError, ImageFeatures, ImageFormat, ImageLayout, PartitionPlan, Request,

@@ -4,9 +4,21 @@ pub(crate) mod erofs;
 pub(crate) mod ext4;
 pub(crate) mod fat;
 
+use crate::RootCompression;
+use crate::toolbox::Toolbox;
 use crate::{toolbox, tree};
-use snafu::Snafu;
-use std::path::PathBuf;
+use erofs::Erofs;
+use partitions::Guid;
+use snafu::{ResultExt, Snafu};
+use std::path::{Path, PathBuf};
+
+/// Makes the file `to` a root file system of what is in the folder `from`, laid out as that of an image, for those who
+/// ask what an update would cost. Its id and all times are zero. `scratch` is a folder for what configures the tools.
+pub fn make_root(from: &Path, to: &Path, scratch: &Path) -> Result<(), Error> {
+    let toolbox = Toolbox::new(scratch, 0).context(MakeSnafu { name: "root" })?;
+    let compression = RootCompression::None;
+    Erofs { id: Guid::from_disk([0; 16]), epoch: 0, compression }.make(&toolbox, from, to)
+}
 
 /// Why there is no file system.
 #[derive(Debug, Snafu)]
