@@ -97,11 +97,17 @@ find_missing() {
             ;;
     esac
     case $1 in
-        vm | test | test-image)
+        vm | test | test-image | bench)
             needs has_program qemu-system-x86_64 qemu-system-x86
             needs is_file /usr/share/OVMF/OVMF_CODE_4M.fd ovmf
             needs has_program qemu-img qemu-utils
             needs has_program debugfs e2fsprogs
+            ;;
+    esac
+    case $1 in
+        bench)
+            needs has_program fsck.erofs erofs-utils
+            needs has_program casync casync
             ;;
     esac
     case $1 in

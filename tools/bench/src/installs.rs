@@ -1,5 +1,6 @@
 //! Installing an image: its speed beside that of copying and hashing the same bytes, and its memory.
 
+use crate::Outcome;
 use install::{
     Active, ActiveImage, Before, Check, Fetch, FetchError, Full, Image, Job, Partition, Target, install,
     read_tree,
@@ -8,7 +9,6 @@ use lz4_flex::frame::{FrameDecoder, FrameEncoder};
 use partitions::Disk;
 use seekable::{Options, SeekTable};
 use sha2::{Digest, Sha256};
-use std::error::Error;
 use std::fs::{self, File};
 use std::io::{self, Read, Write};
 use std::ops::Range;
@@ -17,8 +17,6 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::time::{Duration, Instant};
 use verity::{BLOCK, RootHash, Salt, Tree};
-
-type Outcome<T> = Result<T, Box<dyn Error>>;
 
 /// Blocks of the image whose installing is timed: 256 MiB.
 const TIMED_BLOCKS: u32 = 64 * 1024;

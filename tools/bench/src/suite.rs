@@ -1,12 +1,11 @@
 //! The scenarios, in the order of SPECIFICATION.md.
 
 use crate::load::repeat;
-use crate::{check_update, installs, migrations, reference};
+use crate::{Outcome, check_update, deltas, installs, migrations, reference};
 use hostlab::http::Connection;
 use hostlab::{Lab, PROGRAMS, Running};
 use nix::sys::resource::{UsageWho, getrusage};
 use nix::sys::time::TimeValLike;
-use std::error::Error;
 use std::fmt::Write as _;
 use std::io::Write;
 use std::path::{Path, PathBuf};
@@ -31,8 +30,6 @@ struct Row {
     unit: &'static str,
     detail: String,
 }
-
-type Outcome<T> = Result<T, Box<dyn Error>>;
 
 impl Suite {
     /// Lays out a fresh host below `scratch`.
@@ -62,9 +59,16 @@ impl Suite {
         self.migrations(&mut rows)?;
         self.sizes(&mut rows)?;
         self.updates(&mut rows)?;
+        self.waves(&mut rows)?;
         match image {
-            Some(image) => self.boots(image, &mut rows)?,
-            None => writeln!(out, "no image is built, so no boot is measured; ./make builds one")?,
+            Some(image) => {
+                self.deltas(image, &mut rows)?;
+                self.boots(image, &mut rows)?;
+            }
+            None => writeln!(
+                out,
+                "no image is built: what is fetched of one, and its boots, are left out; ./make builds one"
+            )?,
         }
         writeln!(
             out,
@@ -80,6 +84,44 @@ impl Suite {
             writeln!(out, "{scenario:<34} {value:>10.2} {bound:>10.2} {unit:<6} {word:<6} {detail}")?;
         }
         Ok(kept)
+    }
+
+    /// A fleet of the largest size, through the policy that is the default.
+    fn waves(&self, rows: &mut Vec<Row>) -> Outcome<()> {
+        let hosts = "10000000";
+        let started = Instant::now();
+        let mut command = std::process::Command::new(self.programs.join("pubsys"));
+        let output = command.args(["waves", "simulate", "--hosts", hosts]).output()?;
+        let value = started.elapsed().as_secs_f64();
+        if !output.status.success() {
+            return Err(String::from_utf8_lossy(&output.stderr).into_owned().into());
+        }
+        let detail = format!("pubsys waves simulate --hosts {hosts}");
+        rows.push(Row { scenario: "waves-simulate", value, bound: 10.0, unit: "s", detail });
+        Ok(())
+    }
+
+    /// What an update fetches, beside the whole release in its full form.
+    fn deltas(&self, image: &Path, rows: &mut Vec<Row>) -> Outcome<()> {
+        let folder = self.references.join("deltas");
+        let release = deltas::Release::read(image, &folder)?;
+        let full = release.full;
+        for (change, bound) in deltas::CHANGES.iter().zip([0.025, 0.07, 0.25, 0.3, 0.95]) {
+            let fetched = release.update(change)?;
+            let share = |bytes: u64| mib(bytes) / mib(full);
+            let detail = format!(
+                "{}: {:.1} MiB of {:.1}; casync {:.1}, {:.2} x",
+                change.what,
+                mib(fetched.by_blocks),
+                mib(full),
+                mib(fetched.casync),
+                share(fetched.casync),
+            );
+            let value = share(fetched.by_blocks);
+            rows.push(Row { scenario: change.scenario, value, bound, unit: "x", detail });
+        }
+        std::fs::remove_dir_all(&folder)?;
+        Ok(())
     }
 
     /// Boots of a built image, in a virtual machine.
