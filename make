@@ -88,7 +88,7 @@ find_missing() {
         fuzz) cxx_works || missing="$missing g++" ;;
     esac
     case $1 in
-        build | build-package | fetch | update-lock | sdk | sbom | vm | repro | test | test-image)
+        build | build-package | fetch | update-lock | sdk | sbom | vm | repro | test | test-image | test-own-kernel)
             needs is_file /usr/share/keyrings/debian-archive-keyring.gpg debian-archive-keyring
             needs has_program dpkg-deb dpkg
             needs docker_usable . docker.io
@@ -97,7 +97,7 @@ find_missing() {
             ;;
     esac
     case $1 in
-        vm | test | test-image | bench)
+        vm | test | test-image | test-own-kernel | bench)
             needs has_program qemu-system-x86_64 qemu-system-x86
             needs is_file /usr/share/OVMF/OVMF_CODE_4M.fd ovmf
             needs has_program qemu-img qemu-utils
@@ -111,7 +111,7 @@ find_missing() {
             ;;
     esac
     case $1 in
-        test | test-image | repro)
+        test | test-image | test-own-kernel | repro)
             needs has_program sgdisk gdisk
             needs has_program veritysetup cryptsetup-bin
             needs has_program fsck.erofs erofs-utils
@@ -172,7 +172,7 @@ cgroups_mountable() { cgroups_mounted || [ -d /run/systemd/system ] || has_progr
 # A daemon that answers. One that an init system would have started is started here where there is none.
 require_docker() {
     case $1 in
-        build | build-package | sdk | sbom | vm | repro | test | test-image) ;;
+        build | build-package | sdk | sbom | vm | repro | test | test-image | test-own-kernel) ;;
         *) return 0 ;;
     esac
     docker_client . || die "no docker client with BuildKit: install the package docker.io"

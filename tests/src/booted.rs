@@ -7,7 +7,7 @@ use partitions::kind::{id, label};
 use serde_json::Value;
 use std::fs::File;
 use std::time::Duration;
-use wire::routes;
+use wire::{Job, JobState, routes};
 
 /// Longest boot, on a machine that is emulated and shares its processors.
 pub const BOOT_LIMIT: Duration = Duration::from_mins(10);
@@ -120,14 +120,24 @@ impl Booted {
         key.split('.').fold(document, |value, name| value[name].clone())
     }
 
-    /// Sets and applies settings.
+    /// Sets settings, and waits until they are applied.
     pub fn set(&self, document: &Value) {
         let query = "tx=test";
         let request = |method, uri: String, body: String| {
             self.machine.request(method, &uri, &body).unwrap_or_else(|e| failed(&self.machine, &e))
         };
         request("PATCH", format!("{}?{query}", routes::SETTINGS), document.to_string());
-        request("POST", format!("{}?{query}", routes::TX_COMMIT_AND_APPLY), String::new());
+        let answer = request("POST", format!("{}?{query}", routes::TX_COMMIT_AND_APPLY), String::new());
+        let job =
+            answer.head.lines().find_map(|line| line.strip_prefix(routes::JOB_HEADER)?.strip_prefix(": "));
+        let job = format!("{}/{}?wait=30", routes::JOBS, job.expect("a job applies the settings"));
+        loop {
+            let job: Job = serde_json::from_value(self.get(&job)).expect("a job is told as it is documented");
+            if job.state.is_final() {
+                assert_eq!(job.state, JobState::Succeeded, "{job:?}");
+                break;
+            }
+        }
     }
 
     /// The lines of the console with these words.
