@@ -278,7 +278,7 @@ pub struct WithdrawArgs {
     #[command(flatten)]
     of: VersionArgs,
 
-    /// Why, for people: hosts show it
+    /// Why, for people: who asks a host for that version is told
     #[arg(long, value_name = "TEXT")]
     reason: String,
 }
