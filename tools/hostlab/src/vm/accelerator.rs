@@ -22,24 +22,39 @@ pub enum Accelerator {
     Kvm,
 }
 
+impl Accelerator {
+    /// It and the processor that the guest sees, as options of QEMU.
+    pub(super) fn options(self) -> [(&'static str, &'static str); 2] {
+        let (accelerator, cpu) = match self {
+            // Room for the translation of a whole boot: the default is flushed several times on the way.
+            Self::Emulation => ("tcg,thread=multi,tb-size=512", "max"),
+            Self::Kvm => ("kvm", "host"),
+        };
+        [("accel", accelerator), ("cpu", cpu)]
+    }
+}
+
 /// KVM where it works, unless the environment says otherwise.
 pub fn choose() -> Accelerator {
     let is_usable = match std::env::var(VARIABLE) {
         Ok(said) => said == "1",
-        Err(_) => std::fs::File::options().read(true).write(true).open("/dev/kvm").is_ok() && runs("kvm"),
+        Err(_) => {
+            std::fs::File::options().read(true).write(true).open("/dev/kvm").is_ok() && runs(Accelerator::Kvm)
+        }
     };
     if is_usable { Accelerator::Kvm } else { Accelerator::Emulation }
 }
 
-/// Whether an accelerator runs a guest: there are machines where KVM is there and hangs.
-fn runs(accelerator: &str) -> bool {
-    probe(accelerator).unwrap_or(false)
+/// Whether an accelerator runs a guest: there are machines where KVM is there and hangs, and others where it runs a
+/// guest as long as that does not ask for the processor as it is. So it is asked for what machines are started with.
+fn runs(accelerator: Accelerator) -> bool {
+    probe(&accelerator.options()).unwrap_or(false)
 }
 
-fn probe(accelerator: &str) -> std::io::Result<bool> {
+fn probe(options: &[(&str, &str)]) -> std::io::Result<bool> {
     let mut sector = tempfile::NamedTempFile::new()?;
     sector.write_all(&boot_sector())?;
-    let mut guest = start(accelerator, sector.path())?;
+    let mut guest = start(options, sector.path())?;
     let started = Instant::now();
     while started.elapsed() < LIMIT {
         if let Some(status) = guest.try_wait()? {
@@ -52,9 +67,10 @@ fn probe(accelerator: &str) -> std::io::Result<bool> {
     Ok(false)
 }
 
-fn start(accelerator: &str, disk: &Path) -> std::io::Result<Child> {
+fn start(options: &[(&str, &str)], disk: &Path) -> std::io::Result<Child> {
     Command::new(super::machine::QEMU)
-        .args(["-accel", accelerator, "-nodefaults", "-no-user-config", "-display", "none"])
+        .args(options.iter().flat_map(|(option, value)| [format!("-{option}"), (*value).to_owned()]))
+        .args(["-nodefaults", "-no-user-config", "-display", "none"])
         .args(["-device", "isa-debug-exit,iobase=0xf4,iosize=4", "-drive"])
         .arg(format!("format=raw,snapshot=on,file={}", disk.display()))
         .stdin(Stdio::null())
@@ -78,7 +94,8 @@ mod tests {
     #[test]
     #[ignore = "needs QEMU"]
     fn emulation_runs_the_probe_and_nonsense_does_not() {
-        assert!(probe("tcg").unwrap());
-        assert!(!probe("no-such-accelerator").unwrap());
+        assert!(probe(&Accelerator::Emulation.options()).unwrap());
+        assert!(!probe(&[("accel", "no-such-accelerator")]).unwrap());
+        assert!(!probe(&[("accel", "tcg"), ("cpu", "no-such-processor")]).unwrap());
     }
 }

@@ -175,13 +175,9 @@ impl Plan {
         let mut add = |option: &str, value: String| list.extend([format!("-{option}"), value]);
         add("name", "visco".into());
         add("machine", "q35".into());
-        let (accelerator, cpu) = match spec.accelerator {
-            // Room for the translation of a whole boot: the default is flushed several times on the way.
-            Accelerator::Emulation => ("tcg,thread=multi,tb-size=512", "max"),
-            Accelerator::Kvm => ("kvm", "host"),
-        };
-        add("accel", accelerator.into());
-        add("cpu", cpu.into());
+        for (option, value) in spec.accelerator.options() {
+            add(option, value.into());
+        }
         add("smp", spec.cpus.to_string());
         add("m", spec.memory_mib.to_string());
         add("display", "none".into());
@@ -218,7 +214,8 @@ impl Plan {
         } else {
             add("drive", disk("disk", &files.disk()));
         }
-        add("device", "virtio-blk-pci,drive=disk,bootindex=0".into());
+        // A kernel that QEMU starts itself comes before it.
+        add("device", "virtio-blk-pci,drive=disk,bootindex=1".into());
         if self.has_data_disk {
             add("drive", disk("data", &files.data_disk()));
             add("device", "virtio-blk-pci,drive=data".into());
@@ -274,7 +271,7 @@ mod tests {
             -device virtserialport,id=port,chardev=port,name=visco.api -netdev user,id=network \
             -device virtio-net-pci,netdev=network,addr=0x10,romfile= \
             -drive if=none,id=disk,format=raw,cache=unsafe,discard=unmap,file=/d/disk.img \
-            -device virtio-blk-pci,drive=disk,bootindex=0 -nodefaults -no-user-config";
+            -device virtio-blk-pci,drive=disk,bootindex=1 -nodefaults -no-user-config";
         assert_eq!(line(|_, _| ()), expected);
     }
 
