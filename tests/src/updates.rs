@@ -12,6 +12,7 @@ use std::io::{self, Read, Seek, SeekFrom, Write};
 use std::os::unix::fs::FileExt;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
+use std::sync::OnceLock;
 use std::time::{Duration, Instant};
 use verity::{BLOCK, Mapping, Salt, Tree};
 use wire::routes;
@@ -39,6 +40,8 @@ pub struct UpdateLab {
     pub server: FileServer,
     folder: PathBuf,
     published: u32,
+    prepared: OnceLock<PathBuf>,
+    ready: OnceLock<PathBuf>,
 }
 
 impl UpdateLab {
@@ -51,7 +54,8 @@ impl UpdateLab {
         let current = folder.join("current");
         let server = FileServer::start(&current, Rules::default()).unwrap();
         let (first, next) = (BuiltImage::of(IMAGE_VARIABLE), BuiltImage::of(NEXT_IMAGE_VARIABLE));
-        let mut lab = Self { first, next, server, folder: folder.to_owned(), published: 0 };
+        let (prepared, ready) = (OnceLock::new(), OnceLock::new());
+        let mut lab = Self { first, next, server, folder: folder.to_owned(), published: 0, prepared, ready };
         lab.publish(EVERYBODY);
         lab
     }
@@ -108,11 +112,12 @@ impl UpdateLab {
     }
 
     /// The folder of a disk whose host has booted once and been told where its updates are.
-    pub fn prepared(&self) -> PathBuf {
+    pub fn prepared(&self) -> &Path {
+        self.prepared.get_or_init(|| self.prepare())
+    }
+
+    fn prepare(&self) -> PathBuf {
         let spec = self.spec("prepared", None);
-        if spec.dir.join("done").exists() {
-            return spec.dir;
-        }
         let booted = Booted::after(Machine::start(&spec).unwrap(), "preparing the first version", 0, 0);
         let repository = self.folder.join("current");
         let os = booted.get(routes::OS);
@@ -124,17 +129,16 @@ impl UpdateLab {
         let settings = json!({ "updates": updates, "health": health, "motd": MOTD[0], "ntp": { "time-servers": [KEPT] } });
         booted.set(&settings);
         switch_off(booted);
-        File::create(spec.dir.join("done")).unwrap();
         spec.dir
     }
 
     /// The folder of a disk that will boot the next version for the first time.
-    pub fn ready(&self) -> PathBuf {
-        let dir = self.folder.join("ready");
-        if dir.join("done").exists() {
-            return dir;
-        }
-        let spec = self.spec("ready", Some(&self.prepared()));
+    pub fn ready(&self) -> &Path {
+        self.ready.get_or_init(|| self.install_next())
+    }
+
+    fn install_next(&self) -> PathBuf {
+        let spec = self.spec("ready", Some(self.prepared()));
         let booted = Booted::after(Machine::start(&spec).unwrap(), "installing the next version", 0, 0);
         let begun = Instant::now();
         client(&booted, &["update", "apply", "--check"]);
@@ -145,8 +149,7 @@ impl UpdateLab {
         );
         assert_eq!(status(&booted)["update_state"], "Ready");
         switch_off(booted);
-        File::create(dir.join("done")).unwrap();
-        dir
+        spec.dir
     }
 }
 

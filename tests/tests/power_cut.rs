@@ -97,7 +97,7 @@ fn a_cut_during_a_boot_and_a_commit_leaves_the_settings_of_before_or_after() {
 fn a_cut_at_any_moment_of_an_update_leaves_a_host_that_boots() {
     let lab = UpdateLab::new(&Path::new(env!("CARGO_TARGET_TMPDIR")).join("power-cut"));
     let prepared = lab.prepared();
-    let mut spec = lab.spec("recorded", Some(&prepared));
+    let mut spec = lab.spec("recorded", Some(prepared));
     let base = DiskFile::open(prepared.join("disk.img"));
     let folder = TempDir::with_prefix("visco").unwrap();
 

@@ -9,7 +9,7 @@ use signpost::{Command, SetName, TRIES};
 use std::fs::{self, File};
 use std::os::unix::fs::{FileExt, symlink};
 use std::path::Path;
-use std::sync::{LazyLock, Mutex, MutexGuard, PoisonError};
+use std::sync::{LazyLock, PoisonError, RwLock, RwLockReadGuard};
 use std::time::Duration;
 use tests::booted::{Booted, kernels};
 use tests::built::{DiskFile, succeed};
@@ -26,12 +26,12 @@ const SEED_VARIABLE: &str = "VISCO_SEED";
 /// Where the first block of a root is that a mount reads: the superblock of erofs.
 const SUPERBLOCK: u64 = 1024;
 
-static LAB: LazyLock<Mutex<UpdateLab>> =
-    LazyLock::new(|| Mutex::new(UpdateLab::new(&Path::new(env!("CARGO_TARGET_TMPDIR")).join("update"))));
+static LAB: LazyLock<RwLock<UpdateLab>> =
+    LazyLock::new(|| RwLock::new(UpdateLab::new(&Path::new(env!("CARGO_TARGET_TMPDIR")).join("update"))));
 
 /// The disks and the repository of all tests; a failure of one of them is no reason for the others to fail.
-fn lab() -> MutexGuard<'static, UpdateLab> {
-    LAB.lock().unwrap_or_else(PoisonError::into_inner)
+fn lab() -> RwLockReadGuard<'static, UpdateLab> {
+    LAB.read().unwrap_or_else(PoisonError::into_inner)
 }
 
 fn motd(booted: &Booted) -> Value {
@@ -46,8 +46,9 @@ fn assert_kept(booted: &Booted) {
 #[test]
 #[ignore = "needs built images"]
 fn a_host_waits_for_its_wave_updates_migrates_its_settings_and_can_go_back() {
-    let mut lab = lab();
-    let spec = lab.spec("good", Some(&lab.prepared()));
+    // Alone: what it publishes the others would find.
+    let mut lab = LAB.write().unwrap_or_else(PoisonError::into_inner);
+    let spec = lab.spec("good", Some(lab.prepared()));
     lab.publish(LATER);
     let [first, next] = [&lab.first, &lab.next].map(|image| image.said("version").to_owned());
     let booted = Booted::after(Machine::start(&spec).unwrap(), "a good update", 0, 0);
@@ -101,7 +102,7 @@ fn a_host_waits_for_its_wave_updates_migrates_its_settings_and_can_go_back() {
 /// Boots a disk whose next version was broken by `damage`, and finds the host back with its first version.
 fn falls_back(what: &'static str, tries: u8, reason: &[&str], damage: impl FnOnce(&DiskFile, &Path)) {
     let lab = lab();
-    let spec = lab.spec(&what.replace(' ', "-"), Some(&lab.ready()));
+    let spec = lab.spec(&what.replace(' ', "-"), Some(lab.ready()));
     let disk = DiskFile::open(Machine::prepare(&spec).unwrap().disk());
     damage(&disk, &spec.dir);
     set_boot_state(&disk, |mut state| {
@@ -207,7 +208,7 @@ fn a_machine_that_is_killed_at_any_moment_of_an_update_comes_up_again() {
     };
     let (kills, mut random) = (number(KILLS_VARIABLE, KILLS), number(SEED_VARIABLE, 1));
     let lab = lab();
-    let spec = lab.spec("killed", Some(&lab.prepared()));
+    let spec = lab.spec("killed", Some(lab.prepared()));
     let [first, next] = [&lab.first, &lab.next].map(|image| image.said("version").to_owned());
     let mut booted = Booted::after(Machine::start(&spec).unwrap(), "killed", 0, 0);
     for kill in 0..kills {
@@ -219,7 +220,7 @@ fn a_machine_that_is_killed_at_any_moment_of_an_update_comes_up_again() {
         if at == next {
             // All the way through: once more from the start.
             drop(booted);
-            lab.spec("killed", Some(&lab.prepared()));
+            lab.spec("killed", Some(lab.prepared()));
             booted = Booted::after(Machine::start(&spec).unwrap(), "killed", 0, 0);
         }
         random = random.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
