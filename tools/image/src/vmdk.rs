@@ -27,7 +27,7 @@ pub enum Error {
     Read { path: PathBuf, source: io::Error },
     #[snafu(display("{} has no header of a VMDK", path.display()))]
     NoHeader { path: PathBuf },
-    #[snafu(display("the descriptor of {} has no content id", path.display()))]
+    #[snafu(display("the descriptor of {} has no content id, or no room for one", path.display()))]
     NoId { path: PathBuf },
     #[snafu(display("write the content id of {}", path.display()))]
     Write { path: PathBuf, source: io::Error },
@@ -48,15 +48,15 @@ pub(crate) fn set_content_id(path: &Path, id: u32) -> Result<(), Error> {
     file.write_all_at(&changed, start * SECTOR).context(WriteSnafu { path })
 }
 
-/// A descriptor with another content id, as long as before: what follows its text is zeros. `qemu-img` writes an id
-/// without leading zeros, so the text may become longer.
+/// A descriptor with another content id, as long as before, and nothing but zeros behind its text. `qemu-img` writes
+/// an id without leading zeros, so the text may become longer; and over an id of eight digits it may have written one
+/// of six, which leaves the last byte of its longer text behind the end.
 fn with_id(descriptor: &[u8], id: u32) -> Option<Vec<u8>> {
-    let start = descriptor.windows(KEY.len()).position(|text| text == KEY)? + KEY.len();
-    let end = start + descriptor[start..].iter().position(|byte| *byte == b'\n')?;
-    let mut changed = [&descriptor[..start], format!("{id:08x}").as_bytes(), &descriptor[end..]].concat();
-    // Only zeros may be cut off.
-    let cut = changed.get(descriptor.len()..).unwrap_or_default();
-    cut.iter().all(|byte| *byte == 0).then(|| {
+    let text = descriptor.split(|byte| *byte == 0).next()?;
+    let start = text.windows(KEY.len()).position(|text| text == KEY)? + KEY.len();
+    let end = start + text[start..].iter().position(|byte| *byte == b'\n')?;
+    let mut changed = [&text[..start], format!("{id:08x}").as_bytes(), &text[end..]].concat();
+    (changed.len() <= descriptor.len()).then(|| {
         changed.resize(descriptor.len(), 0);
         changed
     })
@@ -96,10 +96,19 @@ mod tests {
     }
 
     #[test]
+    fn what_a_longer_text_left_behind_the_end_is_gone() {
+        let (_dir, path) = vmdk("version=1\nCID=fe682f\nddb=1\n\0\n");
+        set_content_id(&path, 0xab).unwrap();
+        let bytes = std::fs::read(&path).unwrap();
+        let behind = bytes[512..].strip_prefix(b"version=1\nCID=000000ab\nddb=1\n").unwrap();
+        assert!(behind.iter().all(|byte| *byte == 0));
+    }
+
+    #[test]
     fn another_file_is_left_alone() {
         let (_dir, path) = vmdk("version=1\nparentCID=ffffffff\n");
         let error = set_content_id(&path, 0xab).unwrap_err().to_string();
-        assert!(error.ends_with("has no content id"), "{error}");
+        assert!(error.ends_with("has no content id, or no room for one"), "{error}");
         std::fs::write(&path, [0; 512]).unwrap();
         let error = set_content_id(&path, 0xab).unwrap_err().to_string();
         assert!(error.ends_with("has no header of a VMDK"), "{error}");
