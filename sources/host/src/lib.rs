@@ -8,10 +8,12 @@
 
 mod command;
 mod file;
+mod identity;
 pub mod program;
 
 pub use command::{COMMAND_LOG, Command, CommandError, Output};
 pub use file::{FileError, Replaced};
+pub use identity::{OS_RELEASE, OsRelease, UptimeError};
 
 use std::path::{Path, PathBuf};
 

@@ -1,11 +1,9 @@
 //! What the server reads from the image: the variant and the operating system's identity.
 
 use defaults::{VARIANT_FILE, Variant};
-use host::{FileError, Host};
+use host::{FileError, Host, OS_RELEASE, OsRelease};
 use snafu::{OptionExt, ResultExt, Snafu};
 use wire::Os;
-
-const OS_RELEASE: &str = "/usr/lib/os-release";
 
 /// An image that does not say what it is.
 #[derive(Debug, Snafu)]
@@ -40,17 +38,14 @@ impl Image {
         let variant = host.read(VARIANT_FILE).context(ReadVariantSnafu)?.context(NoVariantSnafu)?;
         let variant = String::from_utf8(variant).context(VariantTextSnafu)?;
         let variant = Variant::parse(&variant).context(VariantSnafu)?;
-        let os = host.read(OS_RELEASE).context(ReadOsSnafu)?.context(NoOsSnafu)?;
-        Ok(Self { variant, os: parse_os_release(&String::from_utf8_lossy(&os)) })
+        let release = host.os_release().context(ReadOsSnafu)?.context(NoOsSnafu)?;
+        Ok(Self { variant, os: os_of(&release) })
     }
 }
 
-/// Reads the fields we show from `os-release` (os-release(5)); what is not there is empty.
-fn parse_os_release(text: &str) -> Os {
-    let field = |name: &str| {
-        let line = text.lines().filter_map(|line| line.split_once('=')).find(|(key, _)| key.trim() == name);
-        line.map(|(_, value)| value.trim().trim_matches('"').to_owned()).unwrap_or_default()
-    };
+/// The fields we show; what is not there is empty.
+fn os_of(release: &OsRelease) -> Os {
+    let field = |name| release.field(name).unwrap_or_default().to_owned();
     Os {
         pretty_name: field("PRETTY_NAME"),
         variant_id: field("VARIANT_ID"),
@@ -66,9 +61,9 @@ mod tests {
 
     #[test]
     fn os_release_gives_the_identity() {
-        let os = parse_os_release(
+        let os = os_of(&OsRelease::new(
             "NAME=Visco\nPRETTY_NAME=\"Visco 1.2\"\nVERSION_ID=1.2.0\nVARIANT_ID=metal-dev\n",
-        );
+        ));
         assert_eq!(os.pretty_name, "Visco 1.2");
         assert_eq!(os.version_id, "1.2.0");
         assert_eq!(os.variant_id, "metal-dev");

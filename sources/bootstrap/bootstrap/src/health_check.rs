@@ -27,8 +27,6 @@ const DEADLINE: Duration = Duration::from_mins(5);
 const PAUSE: Duration = Duration::from_secs(1);
 /// Limit of one attempt: what takes longer is not healthy.
 const ATTEMPT_LIMIT: Duration = Duration::from_secs(10);
-/// How long the kernel has been running (proc(5)).
-const UPTIME: &str = "/proc/uptime";
 /// Its success is that every file was written and every service took its settings.
 const APPLIER: &str = "settings-applier.service";
 const RUNTIME: &str = "containerd.service";
@@ -122,7 +120,7 @@ async fn until_deadline(args: &Args, host: &Host) -> Result<ExitCode, Box<dyn Er
         let deadline = config
             .deadline
             .map_or(DEADLINE, |seconds| Duration::from_secs(seconds.get().unsigned_abs().into()));
-        if uptime(host)? >= deadline {
+        if host.uptime()? >= deadline {
             return Err(format!(
                 "not healthy {} s after the start: {}",
                 deadline.as_secs(),
@@ -212,13 +210,4 @@ async fn answers(url: &HttpUrl) -> Result<(), Unhealthy> {
     let status = answer.status();
     ensure!(status.is_success() || status.is_redirection(), StatusSnafu { url, status });
     Ok(())
-}
-
-/// How long the kernel has been running.
-fn uptime(host: &Host) -> Result<Duration, Box<dyn Error>> {
-    let content = host.read(UPTIME)?.unwrap_or_default();
-    let text = String::from_utf8_lossy(&content);
-    let seconds = text.split_whitespace().next().and_then(|first| first.parse().ok());
-    let seconds = seconds.ok_or_else(|| format!("read how long the kernel has been running in {UPTIME}"))?;
-    Ok(Duration::try_from_secs_f64(seconds)?)
 }

@@ -1,6 +1,6 @@
 //! Makes the folder of the datastore. The server fills it: defaults are read from the image at every start.
 
-use host::{FileError, Host};
+use host::{FileError, Host, OS_RELEASE};
 use snafu::{OptionExt, ResultExt, Snafu};
 use std::error::Error;
 use std::hash::{BuildHasher, Hasher};
@@ -9,8 +9,6 @@ use std::os::unix::fs::{DirBuilderExt, symlink};
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
-/// Where the version of the image stands.
-const OS_RELEASE: &str = "/usr/lib/os-release";
 /// Length of the random end of a store's name.
 const RANDOM_LENGTH: usize = 16;
 
@@ -69,10 +67,8 @@ pub(crate) fn run(args: &Args, host: &Host) -> Result<ExitCode, Box<dyn Error>> 
 }
 
 fn image_version(host: &Host) -> Result<String, StoreFolderError> {
-    let text = host.read(OS_RELEASE).context(ReadVersionSnafu)?.context(NoVersionSnafu)?;
-    let text = String::from_utf8_lossy(&text);
-    let line = text.lines().find_map(|line| line.trim().strip_prefix("VERSION_ID="));
-    line.map(|value| value.trim_matches(['"', '\'']).to_owned()).context(NoVersionSnafu)
+    let release = host.os_release().context(ReadVersionSnafu)?.context(NoVersionSnafu)?;
+    release.field("VERSION_ID").map(str::to_owned).context(NoVersionSnafu)
 }
 
 /// Makes a store, `v<version>_<random>`, and the link `current` to it. The version is a full one: 1.2.3-rc.1 is

@@ -4,12 +4,9 @@ use crate::error::{Error, NoVersionSnafu, ReadVersionSnafu};
 use crate::execute::{execute, tidy};
 use crate::plan::{Planned, Request, plan};
 use crate::{Source, SourceError};
-use host::Host;
+use host::{Host, OS_RELEASE};
 use semver::Version;
 use snafu::{OptionExt, ResultExt};
-
-/// Where the version of the image stands.
-const OS_RELEASE: &str = "/usr/lib/os-release";
 
 /// What became of a migration.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -27,10 +24,8 @@ pub enum Outcome {
 
 /// The version of the image.
 pub fn image_version(host: &Host) -> Result<Version, Error> {
-    let text = host.read(OS_RELEASE).context(ReadVersionSnafu)?.unwrap_or_default();
-    let text = String::from_utf8_lossy(&text);
-    let value = text.lines().find_map(|line| line.trim().strip_prefix("VERSION_ID="));
-    let version = value.and_then(|value| value.trim_matches(['"', '\'']).parse().ok());
+    let release = host.os_release().context(ReadVersionSnafu)?;
+    let version = release.as_ref().and_then(|release| release.field("VERSION_ID")?.parse().ok());
     version.context(NoVersionSnafu { path: OS_RELEASE })
 }
 

@@ -14,8 +14,6 @@ use update_status::{Failure, Refusal, Status, Verb};
 pub const PROGRAM: &str = "/usr/bin/thar-be-updates";
 /// Where the journal takes what a program says (systemd-journald.service(8), "Stream logging").
 const JOURNAL: &str = "/run/systemd/journal/stdout";
-/// Names a boot (random(4)).
-const BOOT_ID: &str = "/proc/sys/kernel/random/boot_id";
 
 /// Has a step begun, if it is permitted: its result will be in the status.
 pub fn start(host: &Host, verb: Verb) -> Result<(), Error> {
@@ -87,8 +85,7 @@ fn journal(host: &Host) -> Option<OwnedFd> {
 
 /// The boot this is; empty where the kernel does not say.
 pub(crate) fn boot_id(host: &Host) -> Result<String, Error> {
-    let text = host.read(BOOT_ID).context(ReadBootIdSnafu)?.unwrap_or_default();
-    Ok(String::from_utf8_lossy(&text).trim().to_owned())
+    host.boot_id().context(ReadBootIdSnafu)
 }
 
 pub(crate) fn now() -> update_status::Time {

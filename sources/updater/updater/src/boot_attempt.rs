@@ -19,11 +19,6 @@ const DEADLINE: Duration = Duration::from_mins(5);
 const PAUSE: Duration = Duration::from_secs(1);
 /// How long an orderly restart may take before it is forced; services have 10 s to stop.
 const ORDERLY: Duration = Duration::from_mins(1);
-/// How long the kernel has been running (proc(5)).
-const UPTIME: &str = "/proc/uptime";
-/// The kernel's name for this boot (random(4)).
-const BOOT_ID: &str = "/proc/sys/kernel/random/boot_id";
-const OS_RELEASE: &str = "/usr/lib/os-release";
 /// How many units a reason names.
 const NAMED_UNITS: usize = 5;
 
@@ -86,16 +81,17 @@ impl Reached {
 
 fn begin(host: &Host) -> Result<(), Box<dyn Error>> {
     let state = state(host)?;
-    let release = host.read(OS_RELEASE)?.unwrap_or_default();
-    let release = String::from_utf8_lossy(&release);
+    let release = host.os_release()?;
+    let field =
+        |name| release.as_ref().and_then(|release| release.field(name)).unwrap_or_default().to_owned();
     let current = Attempt {
-        version: field(&release, "VERSION_ID"),
-        variant: field(&release, "VARIANT_ID"),
+        version: field("VERSION_ID"),
+        variant: field("VARIANT_ID"),
         set: state.active,
         tries_left: state.running.tries_left(),
         proven: state.is_proven(),
         begun: Timestamp::now().to_string(),
-        boot_id: boot_id(host)?,
+        boot_id: host.boot_id()?,
         stage: Stage::Started,
         reason: None,
     };
@@ -105,12 +101,6 @@ fn begin(host: &Host) -> Result<(), Box<dyn Error>> {
         None
     });
     Ok(Record::begin(current, before).store(host)?)
-}
-
-/// A field of os-release(5), without the quotes that its value may have.
-fn field(release: &str, name: &str) -> String {
-    let mut values = release.lines().filter_map(|line| line.strip_prefix(name)?.strip_prefix('='));
-    values.next().unwrap_or_default().trim_matches(['"', '\'']).to_owned()
 }
 
 fn change(host: &Host, change: impl FnOnce(&mut Record)) -> Result<(), Box<dyn Error>> {
@@ -167,7 +157,7 @@ fn watch(host: &Host) -> Result<(), Box<dyn Error>> {
             return Ok(());
         }
         let deadline = deadline(host);
-        if uptime(host)? >= deadline {
+        if host.uptime()? >= deadline {
             return late(host, deadline);
         }
         std::thread::sleep(PAUSE);
@@ -209,13 +199,8 @@ fn restart(host: &Host) -> Result<(), Box<dyn Error>> {
 
 /// The record, if it is of this boot.
 fn own_record(host: &Host) -> Result<Option<Record>, Box<dyn Error>> {
-    let boot_id = boot_id(host)?;
+    let boot_id = host.boot_id()?;
     Ok(Record::load(host)?.filter(|record| record.current.boot_id == boot_id))
-}
-
-fn boot_id(host: &Host) -> Result<String, Box<dyn Error>> {
-    let id = host.read(BOOT_ID)?.unwrap_or_default();
-    Ok(String::from_utf8_lossy(&id).trim().to_owned())
 }
 
 /// What the settings say; the default where they are not known yet, or not readable.
@@ -227,15 +212,6 @@ fn deadline(host: &Host) -> Duration {
     let content = host.read(CONFIG).ok().flatten().unwrap_or_default();
     let config: Option<Config> = toml::from_str(&String::from_utf8_lossy(&content)).ok();
     config.and_then(|config| config.deadline).map_or(DEADLINE, |seconds| Duration::from_secs(seconds.into()))
-}
-
-/// How long the kernel has been running.
-fn uptime(host: &Host) -> Result<Duration, Box<dyn Error>> {
-    let content = host.read(UPTIME)?.unwrap_or_default();
-    let text = String::from_utf8_lossy(&content);
-    let seconds = text.split_whitespace().next().and_then(|first| first.parse().ok());
-    let seconds = seconds.ok_or_else(|| format!("read how long the kernel has been running in {UPTIME}"))?;
-    Ok(Duration::try_from_secs_f64(seconds)?)
 }
 
 /// The units that failed or have not finished starting, each with what it said last.

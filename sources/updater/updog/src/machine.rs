@@ -1,12 +1,9 @@
 //! What this host is, as its image says.
 
-use host::{FileError, Host};
+use host::{FileError, Host, OS_RELEASE, OsRelease};
 use jiff::Timestamp;
 use semver::Version;
 use snafu::{OptionExt, ResultExt, Snafu};
-
-/// The file with the image's identity (os-release(5)).
-const OS_RELEASE: &str = "/usr/lib/os-release";
 
 /// What this host is.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -38,25 +35,20 @@ pub enum MachineError {
 impl Machine {
     /// Reads what a host is.
     pub fn load(host: &Host) -> Result<Self, MachineError> {
-        let text = host.read(OS_RELEASE).context(ReadOsReleaseSnafu)?.context(NoOsReleaseSnafu)?;
+        let release = host.os_release().context(ReadOsReleaseSnafu)?.context(NoOsReleaseSnafu)?;
         let built = std::fs::metadata(host.path(OS_RELEASE)).and_then(|metadata| metadata.modified()).ok();
         let built = built.and_then(|time| Timestamp::try_from(time).ok());
-        Ok(Self { built, ..Self::parse(&String::from_utf8_lossy(&text))? })
+        Ok(Self { built, ..Self::of(&release)? })
     }
 
-    /// Reads an `os-release`.
-    pub fn parse(text: &str) -> Result<Self, MachineError> {
+    fn of(release: &OsRelease) -> Result<Self, MachineError> {
         let field = |field: &'static str| {
-            let line =
-                text.lines().filter_map(|line| line.split_once('=')).find(|(key, _)| key.trim() == field);
-            line.map(|(_, value)| value.trim().trim_matches('"').to_owned())
-                .filter(|value| !value.is_empty())
-                .context(NoFieldSnafu { field })
+            release.field(field).filter(|value| !value.is_empty()).context(NoFieldSnafu { field })
         };
         let version = field("VERSION_ID")?;
         Ok(Self {
-            variant: field("VARIANT_ID")?,
-            version: Version::parse(&version).context(ParseVersionSnafu { text: version })?,
+            variant: field("VARIANT_ID")?.to_owned(),
+            version: Version::parse(version).context(ParseVersionSnafu { text: version })?,
             arch: std::env::consts::ARCH,
             built: None,
         })
@@ -69,8 +61,8 @@ mod tests {
 
     #[test]
     fn an_image_says_what_it_is() {
-        let machine =
-            Machine::parse("NAME=Visco\nVERSION_ID=1.2.3-rc.1\nVARIANT_ID=\"metal-dev\"\n").unwrap();
+        let of = |text: &str| Machine::of(&OsRelease::new(text));
+        let machine = of("NAME=Visco\nVERSION_ID=1.2.3-rc.1\nVARIANT_ID=\"metal-dev\"\n").unwrap();
         assert_eq!(
             (machine.variant.as_str(), machine.version.to_string().as_str()),
             ("metal-dev", "1.2.3-rc.1")
@@ -80,7 +72,7 @@ mod tests {
             ("VERSION_ID=1.0.0", "has no VARIANT_ID"),
             ("VERSION_ID=1.0\nVARIANT_ID=a", "\"1.0\" is no version"),
         ] {
-            let error = Machine::parse(text).unwrap_err().to_string();
+            let error = of(text).unwrap_err().to_string();
             assert!(error.contains(expected), "{error}");
         }
     }
