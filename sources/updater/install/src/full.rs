@@ -13,7 +13,7 @@ use crate::{BLOCK, CHUNK, Check, Error, Fetch, Image};
 use lz4_flex::frame::FrameDecoder;
 use sha2::{Digest, Sha256};
 use snafu::{ResultExt, ensure};
-use std::io::{self, ErrorKind, Read};
+use std::io::{self, Read};
 
 /// Writes the full image. It has been received to its end, and its compressed bytes have the signed digest, when this
 /// returns how many blocks it has and what they must read back as.
@@ -25,27 +25,27 @@ pub(crate) fn stream<'a>(
     let name = image.name;
     let target = fetch.full().context(FetchFullSnafu { image: name })?;
     let mut data = FrameDecoder::new(Checked::new(target, image.full));
-    let mut buffer = vec![0; CHUNK];
+    let mut buffer = Vec::with_capacity(CHUNK);
     let mut sum = Sha256::new();
     let mut blocks = 0;
     sink.start_over();
     loop {
-        let filled = fill(&mut data, &mut buffer);
+        buffer.clear();
+        let filled = data.by_ref().take(CHUNK as u64).read_to_end(&mut buffer);
         let done = data.get_ref().read_so_far();
         let len = filled.context(ReceiveFullSnafu { image: name, done })?;
         let size = offset(blocks) + len as u64;
         let expected = expected_size(image).unwrap_or(sink.room());
         ensure!(size <= expected, TooLongSnafu { image: name, expected });
         ensure!(len.is_multiple_of(BLOCK), PartialBlockSnafu { image: name, size });
-        let filled = &buffer[..len];
         if let Check::Tree(tree) = image.check {
-            for (block, data) in (blocks..).zip(filled.as_chunks().0) {
+            for (block, data) in (blocks..).zip(buffer.as_chunks().0) {
                 ensure!(tree.is_good(block.into(), data), BadBlockSnafu { image: name, block });
             }
         } else {
-            sum.update(filled);
+            sum.update(&buffer);
         }
-        sink.write(blocks, filled)?;
+        sink.write(blocks, &buffer)?;
         sink.meter.tell(Phase::Stream, done, image.full.len);
         blocks = u32::try_from(size / BLOCK as u64).unwrap_or(u32::MAX);
         if len < CHUNK {
@@ -76,18 +76,4 @@ pub(crate) fn expected_size(image: &Image<'_>) -> Option<u64> {
         Check::Tree(tree) => Some(tree.data_blocks().saturating_mul(BLOCK as u64)),
         Check::Whole(sum) => sum.map(|sum| sum.size),
     }
-}
-
-/// Reads until the buffer is full or there is no more.
-fn fill(data: &mut impl Read, buffer: &mut [u8]) -> io::Result<usize> {
-    let mut filled = 0;
-    while filled < buffer.len() {
-        match data.read(&mut buffer[filled..]) {
-            Ok(0) => break,
-            Ok(len) => filled += len,
-            Err(e) if e.kind() == ErrorKind::Interrupted => {}
-            Err(e) => return Err(e),
-        }
-    }
-    Ok(filled)
 }

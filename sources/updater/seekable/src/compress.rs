@@ -2,7 +2,7 @@
 
 use crate::{BLOCK, MAX_FRAME_BLOCKS, SeekTable, TableError};
 use snafu::{ResultExt, Snafu, ensure};
-use std::io::{self, ErrorKind, Read, Write};
+use std::io::{self, Read, Write};
 use std::num::NonZeroUsize;
 use std::thread;
 use zstd::bulk::Compressor;
@@ -69,18 +69,20 @@ pub fn compress(
     let Options { frame_blocks, level, threads } = *options;
     ensure!((1..=MAX_FRAME_BLOCKS).contains(&frame_blocks), FrameBlocksSnafu { frame_blocks });
     let frame_len = frame_blocks as usize * BLOCK;
-    let mut batch = vec![0; frame_len * FRAMES_PER_THREAD * threads.get()];
+    let batch_len = frame_len * FRAMES_PER_THREAD * threads.get();
+    let mut batch = Vec::with_capacity(batch_len);
     let (mut lengths, mut offset) = (Vec::new(), 0);
     loop {
-        let filled = fill(&mut image, &mut batch).context(ReadImageSnafu { offset })?;
+        batch.clear();
+        let read = image.by_ref().take(batch_len as u64).read_to_end(&mut batch);
+        let filled = read.context(ReadImageSnafu { offset })?;
         offset += filled as u64;
         ensure!(filled.is_multiple_of(BLOCK), PartialBlockSnafu { len: offset });
-        let data = &batch[..filled];
-        for (frame, data) in frames(data, frame_len, level, threads)?.iter().zip(data.chunks(frame_len)) {
+        for (frame, data) in frames(&batch, frame_len, level, threads)?.iter().zip(batch.chunks(frame_len)) {
             out.write_all(frame).context(WriteFrameSnafu)?;
             lengths.push((len_u32(frame), len_u32(data)));
         }
-        if filled < batch.len() {
+        if filled < batch_len {
             break;
         }
     }
@@ -112,18 +114,4 @@ fn frames(
 
 fn len_u32(bytes: &[u8]) -> u32 {
     bytes.len().try_into().expect("a frame has at most little more than 1 MiB")
-}
-
-/// Reads until the buffer is full or there is no more.
-fn fill(image: &mut impl Read, buffer: &mut [u8]) -> io::Result<usize> {
-    let mut filled = 0;
-    while filled < buffer.len() {
-        match image.read(&mut buffer[filled..]) {
-            Ok(0) => break,
-            Ok(len) => filled += len,
-            Err(e) if e.kind() == ErrorKind::Interrupted => {}
-            Err(e) => return Err(e),
-        }
-    }
-    Ok(filled)
 }

@@ -50,11 +50,13 @@ impl Tree {
     /// Builds the tree of everything that `data` yields.
     pub fn build(mut data: impl Read, salt: Salt) -> Result<Self, BuildError> {
         let hasher = salt.hasher();
-        let mut buffer = vec![0; READ_LEN];
+        let mut buffer = Vec::with_capacity(READ_LEN);
         let (mut leaves, mut data_blocks) = (Vec::new(), 0);
         loop {
-            let len = fill(&mut data, &mut buffer).context(ReadDataSnafu { block: data_blocks })?;
-            let (blocks, rest) = buffer[..len].as_chunks::<BLOCK>();
+            buffer.clear();
+            let read = data.by_ref().take(READ_LEN as u64).read_to_end(&mut buffer);
+            let len = read.context(ReadDataSnafu { block: data_blocks })?;
+            let (blocks, rest) = buffer.as_chunks::<BLOCK>();
             data_blocks += blocks.len() as u64;
             ensure!(rest.is_empty(), PartialBlockSnafu { block: data_blocks, len: rest.len() });
             leaves.extend(blocks.iter().flat_map(|block| hasher.digest(block)));
@@ -151,18 +153,4 @@ fn read_level(image: &mut impl Read, blocks: u64) -> io::Result<Vec<u8>> {
     let mut level = Vec::new();
     image.take(len).read_to_end(&mut level)?;
     if (level.len() as u64) < len { Err(ErrorKind::UnexpectedEof.into()) } else { Ok(level) }
-}
-
-/// Reads until the buffer is full or there is no more.
-pub(crate) fn fill(data: &mut impl Read, buffer: &mut [u8]) -> io::Result<usize> {
-    let mut filled = 0;
-    while filled < buffer.len() {
-        match data.read(&mut buffer[filled..]) {
-            Ok(0) => break,
-            Ok(len) => filled += len,
-            Err(e) if e.kind() == ErrorKind::Interrupted => {}
-            Err(e) => return Err(e),
-        }
-    }
-    Ok(filled)
 }

@@ -2,7 +2,7 @@
 
 use crate::digest::{DIGEST_LEN, Hasher};
 use crate::geometry::FANOUT;
-use crate::tree::{READ_LEN, fill};
+use crate::tree::READ_LEN;
 use crate::{BLOCK, Tree};
 use snafu::{ResultExt, Snafu, ensure};
 use std::io::{self, Read};
@@ -124,18 +124,20 @@ impl Tree {
         mut visit: impl FnMut(u64, &[u8; BLOCK]),
     ) -> Result<(), DataError> {
         let data_blocks = self.data_blocks;
-        let mut buffer = vec![0; READ_LEN];
+        let mut buffer = Vec::with_capacity(READ_LEN);
         let mut block = 0;
         while block < data_blocks {
             let left = (data_blocks - block).saturating_mul(BLOCK as u64);
-            let wanted = usize::try_from(left).unwrap_or(READ_LEN).min(READ_LEN);
-            let len = fill(&mut data, &mut buffer[..wanted]).context(ReadToVerifySnafu { block })?;
-            let (blocks, _) = buffer[..len].as_chunks::<BLOCK>();
+            let wanted = left.min(READ_LEN as u64);
+            buffer.clear();
+            let read = data.by_ref().take(wanted).read_to_end(&mut buffer);
+            let len = read.context(ReadToVerifySnafu { block })?;
+            let (blocks, _) = buffer.as_chunks::<BLOCK>();
             for bytes in blocks {
                 visit(block, bytes);
                 block += 1;
             }
-            ensure!(len == wanted, ShortSnafu { block, data_blocks });
+            ensure!(len as u64 == wanted, ShortSnafu { block, data_blocks });
         }
         Ok(())
     }

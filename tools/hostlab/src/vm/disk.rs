@@ -194,10 +194,12 @@ fn convert(image: &Path, disk: &Path) -> Result<(), DiskError> {
 }
 
 fn copy_sparsely(from: &mut impl Read, to: &mut File, image: &Path, disk: &Path) -> Result<(), DiskError> {
-    let mut chunk = vec![0; CHUNK];
+    let mut chunk = Vec::with_capacity(CHUNK);
     loop {
-        let count = fill(from, &mut chunk).context(ReadImageSnafu { path: image })?;
-        for block in chunk[..count].chunks(BLOCK) {
+        chunk.clear();
+        let read = from.by_ref().take(CHUNK as u64).read_to_end(&mut chunk);
+        let count = read.context(ReadImageSnafu { path: image })?;
+        for block in chunk.chunks(BLOCK) {
             let written = if block.iter().all(|byte| *byte == 0) {
                 to.seek(SeekFrom::Current(i64::try_from(block.len()).expect("a block is small"))).map(drop)
             } else {
@@ -205,24 +207,10 @@ fn copy_sparsely(from: &mut impl Read, to: &mut File, image: &Path, disk: &Path)
             };
             written.context(WriteDiskSnafu { path: disk })?;
         }
-        if count < chunk.len() {
+        if count < CHUNK {
             return Ok(());
         }
     }
-}
-
-/// Reads until the buffer is full or nothing is left.
-fn fill(from: &mut impl Read, buffer: &mut [u8]) -> std::io::Result<usize> {
-    let mut filled = 0;
-    while filled < buffer.len() {
-        match from.read(&mut buffer[filled..]) {
-            Ok(0) => break,
-            Ok(count) => filled += count,
-            Err(e) if e.kind() == std::io::ErrorKind::Interrupted => {}
-            Err(e) => return Err(e),
-        }
-    }
-    Ok(filled)
 }
 
 #[cfg(test)]
