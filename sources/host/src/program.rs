@@ -3,7 +3,9 @@
 use crate::Host;
 use clap::Parser;
 use std::error::Error;
-use std::path::PathBuf;
+use std::ffi::OsString;
+use std::io::Write;
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use tracing_subscriber::filter::LevelFilter;
 
@@ -42,9 +44,7 @@ pub fn run<P: Program>() -> ExitCode {
 }
 
 /// Runs a program on the given arguments, the first of which is its name.
-pub fn run_with<P: Program>(
-    args: impl IntoIterator<Item = impl Into<std::ffi::OsString> + Clone>,
-) -> ExitCode {
+pub fn run_with<P: Program>(args: impl IntoIterator<Item = impl Into<OsString> + Clone>) -> ExitCode {
     let program = match P::try_parse_from(args) {
         Ok(program) => program,
         Err(e) => {
@@ -59,6 +59,24 @@ pub fn run_with<P: Program>(
         eprintln!("{}", chain(e.as_ref()));
         ExitCode::from(EXIT_FAILURE)
     })
+}
+
+/// The arguments of a program that has a verb for each of its links, as if it had been called by its own name: where
+/// `signpost` is a link to `updater`, `signpost X` is `updater signpost X`.
+pub fn with_verb(program: &str, args: impl IntoIterator<Item = OsString>) -> Vec<OsString> {
+    let mut args: Vec<OsString> = args.into_iter().collect();
+    let name = args.first().and_then(|arg| Path::new(arg).file_name()).map(ToOwned::to_owned);
+    if let Some(name) = name.filter(|name| name != program) {
+        args[0] = program.into();
+        args.insert(1, name);
+    }
+    args
+}
+
+/// Prints the names that a program is also called by, for the build of an image.
+pub fn print_links(links: &[&str]) -> Result<ExitCode, Box<dyn Error>> {
+    links.iter().try_for_each(|name| writeln!(std::io::stdout(), "{name}"))?;
+    Ok(ExitCode::SUCCESS)
 }
 
 /// The text of an error and of what caused it, outermost first.
@@ -95,5 +113,16 @@ mod tests {
         let source = std::io::Error::other("no such thing");
         let error = CommandError::Start { program: "x".into(), source };
         assert_eq!(chain(&error), "start x: no such thing");
+    }
+
+    #[test]
+    fn a_link_is_read_as_its_verb() {
+        for (given, expected) in [
+            (&["/usr/bin/signpost", "status"][..], &["updater", "signpost", "status"][..]),
+            (&["/x/updater", "signpost"], &["/x/updater", "signpost"]),
+            (&[], &[]),
+        ] {
+            assert_eq!(with_verb("updater", given.iter().map(OsString::from)), expected);
+        }
     }
 }

@@ -10,7 +10,7 @@ use std::path::{Path, PathBuf};
 
 /// The programs of a host, each with the command names that are links to it.
 pub const PROGRAMS: [(&str, &[&str]); 4] =
-    [("apiserver", &[]), ("apiclient", &[]), ("bootstrap", &bootstrap::LINKS), ("updater", updater::LINKS)];
+    [("apiserver", &[]), ("apiclient", &[]), ("bootstrap", bootstrap::LINKS), ("updater", updater::LINKS)];
 
 /// Longest path of a Unix socket (`sun_path` in unix(7), less its final NUL).
 const LONGEST_SOCKET: usize = 107;

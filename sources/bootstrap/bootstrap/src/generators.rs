@@ -1,10 +1,10 @@
 //! Generators that this program has built in, and how they answer as programs.
 
-use crate::verb::{LINKS, Verb, with_verb};
+use crate::verb::{LINKS, Verb};
 use crate::{Args, corndog, netdog, prairiedog, schnauzer_v2};
 use clap::{Parser, Subcommand};
 use host::Host;
-use host::program::chain;
+use host::program::{chain, with_verb};
 use schnauzer::Context;
 use serde_json::Value;
 use std::error::Error;
@@ -37,7 +37,7 @@ pub(crate) fn builtin(words: &[String], host: &Host, context: &Context) -> Built
     if !name.is_some_and(|name| LINKS.contains(&name)) {
         return Builtin::Foreign;
     }
-    let args = match Args::try_parse_from(with_verb(words.iter().map(Into::into))) {
+    let args = match Args::try_parse_from(with_verb("bootstrap", words.iter().map(Into::into))) {
         Ok(args) => args,
         Err(e) => return Builtin::Done(Outcome::failed(first_line(&e.to_string()))),
     };

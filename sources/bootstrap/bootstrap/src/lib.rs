@@ -40,7 +40,7 @@ pub use verb::LINKS;
 
 use clap::Parser;
 use host::Host;
-use host::program::{Program, SharedArgs, run_with};
+use host::program::{Program, SharedArgs, run_with, with_verb};
 use std::error::Error;
 use std::process::ExitCode;
 
@@ -67,5 +67,5 @@ impl Program for Args {
 
 /// Runs the verb that the arguments of this process name.
 pub fn main() -> ExitCode {
-    run_with::<Args>(verb::with_verb(std::env::args_os()))
+    run_with::<Args>(with_verb("bootstrap", std::env::args_os()))
 }

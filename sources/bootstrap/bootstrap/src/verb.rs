@@ -1,4 +1,4 @@
-//! The verbs, and how a link's name becomes one.
+//! The verbs.
 
 use crate::{
     boot_report, bootstrap_commands, certdog, containers, corndog, deprecation_warning, early_boot_config,
@@ -7,14 +7,12 @@ use crate::{
 };
 use clap::Subcommand;
 use host::Host;
+use host::program::print_links;
 use std::error::Error;
-use std::ffi::OsString;
-use std::io::Write;
-use std::path::Path;
 use std::process::ExitCode;
 
 /// The names this program is also called by; each is the name of its verb.
-pub const LINKS: [&str; 19] = [
+pub const LINKS: &[&str] = &[
     "health-check",
     "deprecation-warning",
     "boot-report",
@@ -94,10 +92,7 @@ impl Verb {
             Self::SchnauzerV2(args) => schnauzer_v2::run(&args, host),
             Self::Bork(_) => generators::print(generators::seed()),
             Self::Netdog(args) => netdog::run(&args, host),
-            Self::Links => {
-                LINKS.iter().try_for_each(|name| writeln!(std::io::stdout(), "{name}"))?;
-                Ok(ExitCode::SUCCESS)
-            }
+            Self::Links => print_links(LINKS),
             Self::Prairiedog(args) => prairiedog::run(&args, host),
             Self::Corndog(args) => corndog::run(&args, host),
             Self::Certdog(args) => certdog::run(&args, host),
@@ -107,17 +102,6 @@ impl Verb {
             Self::StaticPods(args) => static_pods::run(&args, host),
         }
     }
-}
-
-/// The arguments as if the program had been called by its own name: `sundog X` is `bootstrap sundog X`.
-pub(crate) fn with_verb(args: impl IntoIterator<Item = OsString>) -> Vec<OsString> {
-    let mut args: Vec<OsString> = args.into_iter().collect();
-    let name = args.first().and_then(|arg| Path::new(arg).file_name()).map(ToOwned::to_owned);
-    if let Some(name) = name.filter(|name| name != "bootstrap") {
-        args[0] = "bootstrap".into();
-        args.insert(1, name);
-    }
-    args
 }
 
 #[cfg(test)]
@@ -134,16 +118,5 @@ mod tests {
         let verbs = command.get_subcommands().map(clap::Command::get_name);
         // What prints the links is for the build of an image.
         assert_eq!(verbs.filter(|verb| !LINKS.contains(verb)).collect::<Vec<_>>(), ["links"]);
-    }
-
-    #[test]
-    fn a_link_is_read_as_its_verb() {
-        for (given, expected) in [
-            (&["/usr/bin/sundog", "--json"][..], &["bootstrap", "sundog", "--json"][..]),
-            (&["/x/bootstrap", "sundog"], &["/x/bootstrap", "sundog"]),
-            (&[], &[]),
-        ] {
-            assert_eq!(with_verb(given.iter().map(OsString::from)), expected);
-        }
     }
 }

@@ -1,12 +1,10 @@
-//! The verbs, and how a link's name becomes one.
+//! The verbs.
 
 use crate::{boot_attempt, migrator, signpost, thar_be_updates, updog};
 use clap::Subcommand;
 use host::Host;
+use host::program::print_links;
 use std::error::Error;
-use std::ffi::OsString;
-use std::io::Write;
-use std::path::Path;
 use std::process::ExitCode;
 
 /// The names this program is also called by; each is the name of its verb.
@@ -37,23 +35,9 @@ impl Verb {
             Self::Signpost(args) => signpost::run(&args, host),
             Self::Updog(args) => updog::run(&args, host),
             Self::TharBeUpdates(args) => thar_be_updates::run(&args, host),
-            Self::Links => {
-                LINKS.iter().try_for_each(|name| writeln!(std::io::stdout(), "{name}"))?;
-                Ok(ExitCode::SUCCESS)
-            }
+            Self::Links => print_links(LINKS),
         }
     }
-}
-
-/// The arguments as if the program had been called by its own name: `signpost X` is `updater signpost X`.
-pub(crate) fn with_verb(args: impl IntoIterator<Item = OsString>) -> Vec<OsString> {
-    let mut args: Vec<OsString> = args.into_iter().collect();
-    let name = args.first().and_then(|arg| Path::new(arg).file_name()).map(ToOwned::to_owned);
-    if let Some(name) = name.filter(|name| name != "updater") {
-        args[0] = "updater".into();
-        args.insert(1, name);
-    }
-    args
 }
 
 #[cfg(test)]
@@ -67,17 +51,6 @@ mod tests {
         command.clone().debug_assert();
         for link in LINKS {
             assert!(command.find_subcommand(link).is_some(), "{link}");
-        }
-    }
-
-    #[test]
-    fn a_link_is_read_as_its_verb() {
-        for (given, expected) in [
-            (&["/usr/bin/signpost", "status"][..], &["updater", "signpost", "status"][..]),
-            (&["/x/updater", "signpost"], &["/x/updater", "signpost"]),
-            (&[], &[]),
-        ] {
-            assert_eq!(with_verb(given.iter().map(OsString::from)), expected);
         }
     }
 }
