@@ -4,7 +4,7 @@
 //! anything changed without laying it out; [`Context::lay_out`] makes the folder.
 
 use crate::digest::{self, Algorithm, Digests};
-use lookaside::hex;
+use data_encoding::HEXLOWER;
 use serde::Serialize;
 use sha2::{Digest, Sha256};
 use snafu::{ResultExt, Snafu};
@@ -88,11 +88,11 @@ impl Context {
         for (name, content) in &self.entries {
             let (hash, executable) = match content {
                 Content::File(path) => (digests.hash(Algorithm::Sha256, path)?, is_executable(path)?),
-                Content::Text(text) => (hex(&Sha256::digest(text)), false),
+                Content::Text(text) => (HEXLOWER.encode(&Sha256::digest(text)), false),
             };
             hasher.update(format!("{name}\0{}\0{hash}\0", if executable { "x" } else { "-" }));
         }
-        Ok(hex(&hasher.finalize()))
+        Ok(HEXLOWER.encode(&hasher.finalize()))
     }
 
     /// Makes the folder, in place of an older one.

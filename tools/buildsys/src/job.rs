@@ -6,7 +6,7 @@ use crate::docker::{self, Build, Client};
 use crate::environment::Shared;
 use crate::marker::{self, Marker, swap_in};
 use crate::progress::What;
-use lookaside::hex;
+use data_encoding::HEXLOWER;
 use sha2::{Digest, Sha512};
 use snafu::{ResultExt, Snafu, ensure};
 use std::collections::BTreeMap;
@@ -137,7 +137,7 @@ impl Job<'_> {
 
 /// Tells this checkout from others on the machine, where both use one docker.
 fn token(root: &Path) -> String {
-    let mut token = hex(&Sha512::digest(root.as_os_str().as_bytes()));
+    let mut token = HEXLOWER.encode(&Sha512::digest(root.as_os_str().as_bytes()));
     token.truncate(TOKEN_DIGITS);
     token
 }

@@ -1,5 +1,6 @@
 //! An OVA: a description of a machine and its disks in one archive.
 
+use data_encoding::HEXLOWER;
 use sha2::{Digest, Sha256};
 use snafu::{ResultExt, Snafu, ensure};
 use std::fmt::Write as _;
@@ -71,7 +72,7 @@ pub(crate) fn write(
     let mut line = |file: &str, hash: &str| {
         let _ = writeln!(manifest, "SHA256({file})= {hash}");
     };
-    line(&description_file, &hex(&Sha256::digest(description)));
+    line(&description_file, &HEXLOWER.encode(&Sha256::digest(description)));
     for disk in disks {
         line(&disk.file, &hash(&disk.path).context(HashSnafu { path: &disk.path })?);
     }
@@ -108,17 +109,10 @@ fn hash(path: &Path) -> io::Result<String> {
     let mut buffer = vec![0; 1 << 20];
     loop {
         match file.read(&mut buffer)? {
-            0 => return Ok(hex(&digest.finalize())),
+            0 => return Ok(HEXLOWER.encode(&digest.finalize())),
             len => digest.update(&buffer[..len]),
         }
     }
-}
-
-fn hex(bytes: &[u8]) -> String {
-    bytes.iter().fold(String::new(), |mut text, byte| {
-        let _ = write!(text, "{byte:02x}");
-        text
-    })
 }
 
 #[cfg(test)]

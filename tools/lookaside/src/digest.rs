@@ -1,8 +1,8 @@
 //! Digests of files.
 
+use data_encoding::HEXLOWER;
 use sha2::{Digest, Sha256, Sha512};
 use snafu::{ResultExt, Snafu};
-use std::fmt::Write;
 use std::fs::File;
 use std::io::Read;
 use std::path::{Path, PathBuf};
@@ -28,21 +28,13 @@ pub fn sha512_of_file(path: &Path) -> Result<String, DigestError> {
     of_file::<Sha512>(path)
 }
 
-/// Bytes in lower-case hexadecimal.
-pub fn hex(bytes: &[u8]) -> String {
-    bytes.iter().fold(String::new(), |mut text, byte| {
-        write!(text, "{byte:02x}").expect("writing to a string does not fail");
-        text
-    })
-}
-
 fn of_file<D: Digest>(path: &Path) -> Result<String, DigestError> {
     let mut file = File::open(path).context(DigestSnafu { path })?;
     let mut digest = D::new();
     let mut chunk = vec![0; CHUNK];
     loop {
         match file.read(&mut chunk).context(DigestSnafu { path })? {
-            0 => return Ok(hex(digest.finalize().as_ref())),
+            0 => return Ok(HEXLOWER.encode(digest.finalize().as_ref())),
             n => digest.update(&chunk[..n]),
         }
     }

@@ -26,7 +26,7 @@ mod update;
 mod wants;
 
 pub use apt::{Apt, AptError};
-pub use digest::{DigestError, hex, sha256_of_file, sha512_of_file};
+pub use digest::{DigestError, sha256_of_file, sha512_of_file};
 pub use fetch::{FetchError, fetch};
 pub use lock::{Lock, LockError, Pin, SdkPins, SourceFile, SourcePin};
 pub use tree::Tree;

@@ -66,8 +66,3 @@ pub(crate) fn of_file(path: &Path) -> io::Result<Measure> {
     while file.read(&mut buffer)? > 0 {}
     Ok(file.finish())
 }
-
-pub(crate) fn hex(bytes: &[u8]) -> String {
-    let digits = bytes.iter().flat_map(|byte| [byte >> 4, byte & 15]);
-    digits.map(|digit| char::from_digit(digit.into(), 16).expect("four bits are a digit")).collect()
-}

@@ -4,6 +4,7 @@
 //! compressed again.
 
 use crate::digest::{self, Hashing};
+use data_encoding::HEXLOWER;
 use lz4_flex::frame::FrameDecoder;
 use seekable::{CompressError, Options};
 use semver::Version;
@@ -208,7 +209,7 @@ impl Made {
     fn of(image: &Path, salt: &Salt, cache: &Path, options: &Options) -> Result<Self, ImageError> {
         let packed = digest::of_file(image).context(UnpackSnafu { path: image })?.sha256;
         let Options { frame_blocks, level, .. } = options;
-        let salt_text = digest::hex(salt.bytes());
+        let salt_text = HEXLOWER.encode(salt.bytes());
         let key = format!("{CACHE_FORM} {packed} {salt_text} {frame_blocks} {level}");
         let folder = cache.join(digest::of_bytes(key.as_bytes()).to_string());
         let facts_path = folder.join(FACTS);

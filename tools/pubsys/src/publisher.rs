@@ -5,6 +5,7 @@ use crate::infra::{Infra, InfraError, KeyKind, Repo};
 use crate::keys::{KeyError, LocalKey};
 use crate::root::{Keys, RootError, RootFiles, RootVersion};
 use crate::transport::Fetcher;
+use data_encoding::HEXLOWER;
 use jiff::Timestamp;
 use sha2::{Digest as _, Sha512};
 use snafu::{OptionExt, ResultExt, Snafu, ensure};
@@ -216,7 +217,7 @@ impl Publisher {
 
     async fn ensure_configured_root(&self, url: &Url, wanted: &str) -> Result<(), PublisherError> {
         let wanted = wanted.to_ascii_lowercase();
-        let sha512 = |bytes: &[u8]| crate::digest::hex(&Sha512::digest(bytes));
+        let sha512 = |bytes: &[u8]| HEXLOWER.encode(&Sha512::digest(bytes));
         let chain = if self.roots.exist() { self.roots.chain()? } else { Vec::new() };
         if chain.iter().any(|version| sha512(&version.bytes) == wanted) {
             return Ok(());

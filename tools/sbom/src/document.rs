@@ -5,6 +5,7 @@
 use crate::licence::{References, expression};
 use crate::purl::purl;
 use crate::{Crate, Debian, Materials, Rpm, TimeError, time};
+use data_encoding::HEXLOWER;
 use serde::Serialize;
 use sha2::{Digest, Sha256};
 use std::collections::{BTreeMap, BTreeSet};
@@ -133,9 +134,9 @@ pub fn document(materials: &Materials, rpms: &[Rpm]) -> Result<String, TimeError
         relationships: relationships.into_iter().collect(),
     };
     let sum = Sha256::digest(text_of(&document));
-    let sum: Vec<String> = sum[..16].iter().map(|byte| format!("{byte:02x}")).collect();
+    let sum = HEXLOWER.encode(&sum[..16]);
     let base = materials.namespace.trim_end_matches('/');
-    document.document_namespace = format!("{base}/{}-{}", materials.name, sum.concat());
+    document.document_namespace = format!("{base}/{}-{}", materials.name, sum);
     Ok(text_of(&document))
 }
 

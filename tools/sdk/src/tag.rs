@@ -1,6 +1,6 @@
 //! The name of an SDK image.
 
-use lookaside::hex;
+use data_encoding::HEXLOWER;
 use sha2::{Digest, Sha256};
 
 /// Hexadecimal digits of the digest that a tag shows: enough that no two images of one project share them.
@@ -16,7 +16,7 @@ pub(crate) fn tag<'a>(inputs: impl IntoIterator<Item = (&'a str, &'a str)>) -> S
             digest.update(part);
         }
     }
-    let digits = hex(&digest.finalize()[..DIGITS / 2]);
+    let digits = HEXLOWER.encode(&digest.finalize()[..DIGITS / 2]);
     format!("visco-sdk-x86_64:{digits}")
 }
 

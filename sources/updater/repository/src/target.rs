@@ -6,9 +6,9 @@ use crate::error::{
     TargetTooLongSnafu,
 };
 use crate::{FetchError, Repository};
+use data_encoding::HEXLOWER;
 use sha2::{Digest, Sha256};
 use snafu::{OptionExt, ResultExt, Snafu, ensure};
-use std::fmt::Write as _;
 use std::io::{Read, Write};
 use std::ops::Range;
 use url::Url;
@@ -139,7 +139,7 @@ impl Repository {
 
     /// The name of a target's file.
     pub(crate) fn target_file(&self, name: &str, target: &Target) -> String {
-        if self.consistent { format!("{}.{name}", hex(&target.sha256)) } else { name.to_owned() }
+        if self.consistent { format!("{}.{name}", HEXLOWER.encode(&target.sha256)) } else { name.to_owned() }
     }
 }
 
@@ -160,7 +160,10 @@ impl TargetReader {
         let Self { name, target, digest, position, .. } = self;
         ensure!(position == target.length, LengthSnafu { name, got: position, expected: target.length });
         let got: [u8; 32] = digest.finalize().into();
-        ensure!(got == target.sha256, DigestSnafu { name, got: hex(&got), expected: hex(&target.sha256) });
+        ensure!(
+            got == target.sha256,
+            DigestSnafu { name, got: HEXLOWER.encode(&got), expected: HEXLOWER.encode(&target.sha256) }
+        );
         Ok(())
     }
 
@@ -207,12 +210,4 @@ impl Read for TargetReader {
     fn read(&mut self, buffer: &mut [u8]) -> std::io::Result<usize> {
         self.next(buffer).map_err(std::io::Error::other)
     }
-}
-
-/// Lower-case hexadecimal.
-pub(crate) fn hex(bytes: &[u8]) -> String {
-    bytes.iter().fold(String::with_capacity(bytes.len() * 2), |mut text, byte| {
-        write!(text, "{byte:02x}").expect("writing to a string");
-        text
-    })
 }

@@ -1,11 +1,11 @@
 //! Signs metadata of every kind, right and wrong.
 
 use aws_lc_rs::signature::{Ed25519KeyPair, KeyPair};
+use data_encoding::HEXLOWER;
 use jiff::{SignedDuration, Timestamp};
 use serde_json::{Map, Value, json};
 use sha2::{Digest, Sha256};
 use std::collections::BTreeMap;
-use std::fmt::Write;
 use std::fs;
 use std::path::Path;
 
@@ -174,7 +174,8 @@ impl Publisher {
 /// The keys of a document are sorted and nothing in it has to be escaped, so its text is its canonical form.
 fn sign(signed: &Value, signers: &[u8]) -> Vec<u8> {
     let text = serde_json::to_vec(signed).unwrap();
-    let signature = |key: &u8| json!({ "keyid": key_id(*key), "sig": hex(pair(*key).sign(&text).as_ref()) });
+    let signature =
+        |key: &u8| json!({ "keyid": key_id(*key), "sig": HEXLOWER.encode(pair(*key).sign(&text).as_ref()) });
     let signatures: Vec<_> = signers.iter().map(signature).collect();
     serde_json::to_vec(&json!({ "signed": signed, "signatures": signatures })).unwrap()
 }
@@ -184,7 +185,7 @@ fn pair(key: u8) -> Ed25519KeyPair {
 }
 
 fn public(key: u8) -> Value {
-    json!({ "keytype": "ed25519", "scheme": "ed25519", "keyval": { "public": hex(pair(key).public_key().as_ref()) } })
+    json!({ "keytype": "ed25519", "scheme": "ed25519", "keyval": { "public": HEXLOWER.encode(pair(key).public_key().as_ref()) } })
 }
 
 fn key_id(key: u8) -> String {
@@ -192,12 +193,5 @@ fn key_id(key: u8) -> String {
 }
 
 pub(crate) fn sha256(bytes: &[u8]) -> String {
-    hex(&Sha256::digest(bytes))
-}
-
-fn hex(bytes: &[u8]) -> String {
-    bytes.iter().fold(String::new(), |mut text, byte| {
-        write!(text, "{byte:02x}").unwrap();
-        text
-    })
+    HEXLOWER.encode(&Sha256::digest(bytes))
 }

@@ -1,7 +1,7 @@
 //! Digests and salts, which documents have as hexadecimal digits.
 
-use crate::text;
-use serde::{Deserialize, Serialize};
+use crate::text::by_text;
+use data_encoding::{HEXLOWER, HEXLOWER_PERMISSIVE};
 use snafu::{OptionExt, Snafu, ensure};
 use std::fmt;
 use std::str::FromStr;
@@ -46,7 +46,7 @@ impl FromStr for Digest {
     type Err = HexError;
 
     fn from_str(text: &str) -> Result<Self, HexError> {
-        let bytes = bytes_of(text)?.try_into().ok();
+        let bytes = decode(text)?.try_into().ok();
         bytes.map(Self).context(DigestLenSnafu { text })
     }
 }
@@ -55,25 +55,17 @@ impl FromStr for Salt {
     type Err = HexError;
 
     fn from_str(text: &str) -> Result<Self, HexError> {
-        Self::new(&bytes_of(text)?)
+        Self::new(&decode(text)?)
     }
 }
 
-fn bytes_of(text: &str) -> Result<Vec<u8>, HexError> {
-    let digit = |byte: u8| char::from(byte).to_digit(16).and_then(|digit| u8::try_from(digit).ok());
-    let (pairs, rest) = text.as_bytes().as_chunks::<2>();
-    let bytes: Option<Vec<u8>> =
-        pairs.iter().map(|&[high, low]| Some(digit(high)? * 16 + digit(low)?)).collect();
-    bytes.filter(|_| rest.is_empty()).context(DigitsSnafu { text })
-}
-
-fn write_hex(bytes: &[u8], formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-    bytes.iter().try_for_each(|byte| write!(formatter, "{byte:02x}"))
+fn decode(text: &str) -> Result<Vec<u8>, HexError> {
+    HEXLOWER_PERMISSIVE.decode(text.as_bytes()).ok().context(DigitsSnafu { text })
 }
 
 impl fmt::Display for Digest {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write_hex(&self.0, formatter)
+        HEXLOWER.encode_display(&self.0).fmt(formatter)
     }
 }
 
@@ -85,7 +77,7 @@ impl fmt::Debug for Digest {
 
 impl fmt::Display for Salt {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write_hex(&self.0, formatter)
+        HEXLOWER.encode_display(&self.0).fmt(formatter)
     }
 }
 
@@ -95,29 +87,7 @@ impl fmt::Debug for Salt {
     }
 }
 
-impl Serialize for Digest {
-    fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        text::serialize(self, serializer)
-    }
-}
-
-impl<'de> Deserialize<'de> for Digest {
-    fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        text::deserialize(deserializer)
-    }
-}
-
-impl Serialize for Salt {
-    fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        text::serialize(self, serializer)
-    }
-}
-
-impl<'de> Deserialize<'de> for Salt {
-    fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        text::deserialize(deserializer)
-    }
-}
+by_text!(Digest, Salt);
 
 #[cfg(test)]
 mod tests {

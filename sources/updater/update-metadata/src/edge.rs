@@ -1,8 +1,7 @@
 //! An edge of the migration graph: what lies between two versions.
 
-use crate::text;
+use crate::text::by_text;
 use semver::Version;
-use serde::{Deserialize, Serialize};
 use snafu::{OptionExt, Snafu, ensure};
 use std::fmt;
 use std::str::FromStr;
@@ -65,17 +64,7 @@ impl FromStr for Edge {
     }
 }
 
-impl Serialize for Edge {
-    fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        text::serialize(self, serializer)
-    }
-}
-
-impl<'de> Deserialize<'de> for Edge {
-    fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        text::deserialize(deserializer)
-    }
-}
+by_text!(Edge);
 
 #[cfg(test)]
 mod tests {

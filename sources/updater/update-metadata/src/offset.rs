@@ -1,8 +1,7 @@
 //! Points in time as policies and command lines have them.
 
-use crate::text;
+use crate::text::by_text;
 use jiff::{SignedDuration, Timestamp};
-use serde::{Deserialize, Serialize};
 use snafu::{OptionExt, ResultExt, Snafu};
 use std::fmt;
 use std::str::FromStr;
@@ -111,14 +110,4 @@ impl fmt::Display for Offset {
     }
 }
 
-impl Serialize for Offset {
-    fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        text::serialize(self, serializer)
-    }
-}
-
-impl<'de> Deserialize<'de> for Offset {
-    fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        text::deserialize(deserializer)
-    }
-}
+by_text!(Offset);

@@ -1,8 +1,9 @@
 //! Digests, and the salt that goes into them.
 
 use crate::BLOCK;
+use data_encoding::{HEXLOWER, HEXLOWER_PERMISSIVE};
 use sha2::{Digest as _, Sha256};
-use snafu::{ResultExt, Snafu, ensure};
+use snafu::{OptionExt, ResultExt, Snafu, ensure};
 use std::fmt;
 use std::str::FromStr;
 
@@ -67,13 +68,13 @@ impl Hasher {
 
 impl fmt::Display for RootHash {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write_hex(f, &self.0)
+        HEXLOWER.encode_display(&self.0).fmt(f)
     }
 }
 
 impl fmt::Debug for RootHash {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write_hex(f, &self.0)
+        HEXLOWER.encode_display(&self.0).fmt(f)
     }
 }
 
@@ -81,7 +82,7 @@ impl FromStr for RootHash {
     type Err = HexError;
 
     fn from_str(text: &str) -> Result<Self, HexError> {
-        let bytes = read_hex(text)?;
+        let bytes = decode(text)?;
         let len = bytes.len();
         bytes.try_into().map(Self).map_err(|_| HexError::RootHashLen { text: text.to_owned(), len })
     }
@@ -90,7 +91,7 @@ impl FromStr for RootHash {
 /// Like the kernel and `veritysetup`: `-` is no salt.
 impl fmt::Display for Salt {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        if self.0.is_empty() { f.write_str("-") } else { write_hex(f, &self.0) }
+        if self.0.is_empty() { f.write_str("-") } else { HEXLOWER.encode_display(&self.0).fmt(f) }
     }
 }
 
@@ -108,23 +109,13 @@ impl FromStr for Salt {
             return Self::new(&[]);
         }
         ensure!(!text.is_empty(), DigitsSnafu { text });
-        let bytes = read_hex(text).map_err(Box::new).context(SaltTextSnafu { text })?;
+        let bytes = decode(text).map_err(Box::new).context(SaltTextSnafu { text })?;
         Self::new(&bytes)
     }
 }
 
-fn write_hex(f: &mut fmt::Formatter<'_>, bytes: &[u8]) -> fmt::Result {
-    bytes.iter().try_for_each(|byte| write!(f, "{byte:02x}"))
-}
-
-fn read_hex(text: &str) -> Result<Vec<u8>, HexError> {
-    let digit = |c: u8| char::from(c).to_digit(16).and_then(|digit| u8::try_from(digit).ok());
-    let pair = |pair: &[u8]| match *pair {
-        [high, low] => Some(digit(high)? << 4 | digit(low)?),
-        _ => None,
-    };
-    let bytes: Option<Vec<u8>> = text.as_bytes().chunks(2).map(pair).collect();
-    bytes.ok_or_else(|| HexError::Digits { text: text.to_owned() })
+fn decode(text: &str) -> Result<Vec<u8>, HexError> {
+    HEXLOWER_PERMISSIVE.decode(text.as_bytes()).ok().context(DigitsSnafu { text })
 }
 
 #[cfg(test)]

@@ -1,10 +1,10 @@
 //! Images and their working copies.
 
+use data_encoding::HEXLOWER;
 use lz4_flex::frame::FrameDecoder;
 use partitions::kind::label;
 use sha2::{Digest, Sha256};
 use snafu::{OptionExt, ResultExt, Snafu, ensure};
-use std::fmt::Write as _;
 use std::fs::File;
 use std::io::{BufRead, BufReader, Read, Seek, SeekFrom, Write};
 use std::path::{Path, PathBuf};
@@ -156,10 +156,7 @@ fn digest(image: &Path) -> Result<String, DiskError> {
         }
         hash.update(&chunk[..count]);
     }
-    Ok(hash.finalize().iter().fold(String::new(), |mut text, byte| {
-        write!(text, "{byte:02x}").ok();
-        text
-    }))
+    Ok(HEXLOWER.encode(&hash.finalize()))
 }
 
 /// Writes the disk that an image holds, with holes where it has zeros.

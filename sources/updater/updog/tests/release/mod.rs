@@ -3,11 +3,11 @@
 #![allow(dead_code, reason = "not every test needs all of it")]
 
 use crate::fake_host::{FakeHost, Shape};
+use data_encoding::HEXLOWER;
 use lz4_flex::frame::FrameEncoder;
 use partitions::Attributes;
 use serde_json::{Value, json};
 use sha2::{Digest, Sha256};
-use std::fmt::Write as _;
 use std::fs;
 use std::io::Write;
 use test_repository::{Place, Publisher};
@@ -72,8 +72,8 @@ impl Release {
         let image = |name: &str, data: &[u8]| {
             let tree = tree(data);
             json!({
-                "size": data.len(), "sha256": hex(&Sha256::digest(data)), "root_hash": tree.root_hash().to_string(),
-                "salt": hex(tree.salt().bytes()), "seekable": format!("{p}-{name}.ext4.zst"),
+                "size": data.len(), "sha256": HEXLOWER.encode(&Sha256::digest(data)), "root_hash": tree.root_hash().to_string(),
+                "salt": HEXLOWER.encode(tree.salt().bytes()), "seekable": format!("{p}-{name}.ext4.zst"),
                 "seek_table": format!("{p}-{name}.ext4.seek"),
             })
         };
@@ -81,7 +81,7 @@ impl Release {
         boot["tree"] = format!("{p}-boot.verity").into();
         json!({
             "boot": boot, "root": image("root", &self.root),
-            "hash": { "size": self.hash.len(), "sha256": hex(&Sha256::digest(&self.hash)) },
+            "hash": { "size": self.hash.len(), "sha256": HEXLOWER.encode(&Sha256::digest(&self.hash)) },
         })
     }
 
@@ -216,11 +216,4 @@ fn lz4(data: &[u8]) -> Vec<u8> {
 /// A block that does not compress and is like no other.
 fn noise(name: &str) -> Vec<u8> {
     (0..BLOCK / 32).flat_map(|i| Sha256::digest(format!("{name} {i}"))).collect()
-}
-
-fn hex(bytes: &[u8]) -> String {
-    bytes.iter().fold(String::new(), |mut text, byte| {
-        write!(text, "{byte:02x}").unwrap();
-        text
-    })
 }
