@@ -206,9 +206,10 @@ require_cargo_make() {
     for cargo_make in cargo-make "${CARGO_HOME:-$HOME/.cargo}/bin/cargo-make" "$tools/bin/cargo-make"; do
         ! cargo_make_works "$cargo_make" || return 0
     done
-    say "installing cargo-make $cargo_make_version into build/tools, once: 3 to 4 minutes on two cores"
-    cargo install cargo-make --version "$cargo_make_version" --locked --no-default-features --force \
-        --root "$tools" --target-dir "$tools/target" --quiet >&2 || die 'cargo-make could not be installed'
+    say "installing cargo-make $cargo_make_version into build/tools, once: a minute or two on two cores"
+    # Not optimised: what it does takes no time, compiling it does.
+    CARGO_PROFILE_DEV_DEBUG=0 cargo install cargo-make --version "$cargo_make_version" --locked \
+        --no-default-features --force --profile dev --root "$tools" --target-dir "$tools/target" --quiet >&2 || die 'cargo-make could not be installed'
     rm -rf "$tools/target"
     cargo_make=$tools/bin/cargo-make
 }
