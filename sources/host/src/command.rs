@@ -2,7 +2,7 @@
 
 use crate::{FileError, Host};
 use rustix::process::{Pid, Signal, kill_process_group};
-use snafu::{ResultExt, Snafu};
+use snafu::{ResultExt, Snafu, ensure};
 use std::io::{Read, Write};
 use std::os::fd::OwnedFd;
 use std::os::unix::process::CommandExt;
@@ -54,6 +54,16 @@ pub enum CommandError {
     TimedOut { program: String, timeout: Duration },
     #[snafu(display("record {program}"))]
     Record { program: String, source: FileError },
+}
+
+/// A command that was to change the machine, and did not.
+#[derive(Debug, Snafu)]
+#[allow(missing_docs)]
+pub enum OrderError {
+    #[snafu(display("run '{line}'"))]
+    Run { line: String, source: CommandError },
+    #[snafu(display("run '{line}': it ended with {status}: {stderr}"))]
+    Ended { line: String, status: ExitStatus, stderr: String },
 }
 
 impl Host {
@@ -126,6 +136,16 @@ impl Host {
         let program = command.argv.first().ok_or(CommandError::Empty)?;
         self.append_line(COMMAND_LOG, &command.argv.join(" ")).context(RecordSnafu { program })?;
         Ok(None)
+    }
+
+    /// The same for a command that must succeed.
+    pub fn order(&self, command: &Command) -> Result<(), OrderError> {
+        let line = || command.argv.join(" ");
+        if let Some(output) = self.act(command).with_context(|_| RunSnafu { line: line() })? {
+            let stderr = output.stderr.trim_end();
+            ensure!(output.status.success(), EndedSnafu { line: line(), status: output.status, stderr });
+        }
+        Ok(())
     }
 
     fn process(&self, program: &str) -> std::process::Command {
@@ -226,6 +246,16 @@ mod tests {
         let (_, stdin) = std::os::unix::net::UnixStream::pair().unwrap();
         let absent = host.leave_running(&Command::new(["/no/such/program"]), stdin.into(), None);
         assert!(matches!(absent, Err(CommandError::Start { .. })), "{absent:?}");
+    }
+
+    #[test]
+    fn an_order_that_is_not_carried_out_is_an_error() {
+        let machine = Host::new("/");
+        machine.order(&Command::new(["true"])).unwrap();
+        let error = machine.order(&Command::new(["ls", "/no/such/file"])).unwrap_err().to_string();
+        assert!(error.starts_with("run 'ls /no/such/file': it ended with exit status: 2: "), "{error}");
+        let error = machine.order(&Command::new(["/no/such/program"])).unwrap_err();
+        assert!(matches!(error, OrderError::Run { .. }), "{error}");
     }
 
     #[test]

@@ -11,7 +11,7 @@ mod file;
 mod identity;
 pub mod program;
 
-pub use command::{COMMAND_LOG, Command, CommandError, Output};
+pub use command::{COMMAND_LOG, Command, CommandError, OrderError, Output};
 pub use file::{FileError, Replaced};
 pub use identity::{OS_RELEASE, OsRelease, UptimeError};
 

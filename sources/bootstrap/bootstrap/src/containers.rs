@@ -1,13 +1,12 @@
 //! Host containers and bootstrap containers.
 
-use crate::act::{ActError, act};
 use crate::api::{Socket, switch_off, with_client};
 use crate::config::load;
 use crate::folder::names;
 use ::host_containers::{BOOTSTRAP, Family, HOST, Machine, Plan, Plans, Step};
 use clap::Subcommand;
 use host::program::chain;
-use host::{Command, FileError, Host};
+use host::{Command, FileError, Host, OrderError};
 use modeled_types::{BootstrapMode, Identifier};
 use snafu::{ResultExt, Snafu};
 use std::collections::{BTreeMap, BTreeSet};
@@ -86,9 +85,9 @@ enum StepError {
     #[snafu(display("remove its files"))]
     Remove { source: FileError },
     #[snafu(display("change its unit"))]
-    Unit { source: ActError },
+    Unit { source: OrderError },
     #[snafu(display("clean up what it left"))]
-    CleanUp { source: ActError },
+    CleanUp { source: OrderError },
 }
 
 pub(crate) fn run_host(args: &HostArgs, host: &Host) -> Result<ExitCode, Box<dyn Error>> {
@@ -140,7 +139,7 @@ fn perform(plan: &Plan, host: &Host) -> Result<(), StepError> {
     let run = |argv: &[&str]| {
         let mut command = Command::new(argv.iter().copied());
         command.timeout = STEP_LIMIT;
-        act(host, &command)
+        host.order(&command)
     };
     for step in &plan.steps {
         match step {

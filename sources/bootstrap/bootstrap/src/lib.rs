@@ -10,7 +10,6 @@
 //!
 //! Run its tests with `cargo test -p bootstrap`; they start the program against a server in the same process.
 
-mod act;
 mod api;
 mod boot_report;
 mod bootstrap_commands;

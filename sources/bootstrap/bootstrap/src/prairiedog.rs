@@ -1,6 +1,5 @@
 //! The boot configuration, and the partition this system was started from.
 
-use crate::act::act;
 use crate::generators::print;
 use ::prairiedog::{BootConfig, Config, Verdict, blob, boot_partition, ignored, reconcile};
 use clap::Subcommand;
@@ -108,7 +107,7 @@ fn prepare_boot(host: &Host) -> Result<(), Box<dyn Error>> {
     let device = active_boot_device(host)?;
     let options = "ro,nosuid,nodev,noexec,noatime";
     let mount = ["mount", "-t", "ext4", "-o", options, "--make-private", &device, BOOT];
-    Ok(act(host, &Command::new(mount))?)
+    Ok(host.order(&Command::new(mount))?)
 }
 
 /// The device of the BOOT partition of the running system.
@@ -153,7 +152,7 @@ fn reboot_if_required(args: &Args, host: &Host) -> Result<(), Box<dyn Error>> {
             host.replace(BLOB, &blob(&wanted)?, 0o644)?;
             host.replace(TRIED, wanted.text().as_bytes(), 0o644)?;
             tracing::info!("rebooting: settings.boot wants another boot configuration");
-            act(host, &Command::new(["systemctl", "reboot"]))?;
+            host.order(&Command::new(["systemctl", "reboot"]))?;
             wait_for_the_end(host);
         }
     }

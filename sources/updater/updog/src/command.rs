@@ -133,7 +133,7 @@ impl Args {
 impl Restart {
     fn after(&self, host: &Host) -> Result<Exit, Error> {
         if self.reboot {
-            host.act(&Command::new(["systemctl", "reboot"])).context(RestartSnafu)?;
+            host.order(&Command::new(["systemctl", "reboot"])).context(RestartSnafu)?;
         }
         Ok(Exit::Done)
     }

@@ -1,7 +1,7 @@
 //! What can go wrong, and the exit status it ends in.
 
 use crate::{ConfigError, MachineError, StagedError};
-use host::CommandError;
+use host::OrderError;
 use repository::Kind;
 use semver::Version;
 use signpost::{ApplyError, FindError, LockError, SetName, StateError};
@@ -93,7 +93,7 @@ pub enum Error {
     #[snafu(display("what is staged is in set {staged}, which runs; there is nothing to activate"))]
     StagedRuns { staged: String },
     #[snafu(display("restart the host"))]
-    Restart { source: CommandError },
+    Restart { source: OrderError },
     #[snafu(display("print the result"))]
     Print { source: std::io::Error },
 }
