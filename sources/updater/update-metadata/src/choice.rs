@@ -248,8 +248,8 @@ fn standing(update: &Update, host: &Host, now: Timestamp, bad: &BTreeSet<Version
     if update.paused {
         return Standing::Paused;
     }
-    let named = matches!(Wish::of(host), Wish::Exactly(version, _) if update.version == *version);
-    if bad.contains(&update.version) && !named {
+    // A lock may have been set before the version fell back; a command names it now.
+    if bad.contains(&update.version) && host.forced.as_ref() != Some(&update.version) {
         return Standing::Bad;
     }
     match update.waves.turn(host.seed) {
