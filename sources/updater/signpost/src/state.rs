@@ -134,6 +134,11 @@ impl BootState {
         self.running.is_successful()
     }
 
+    /// Whether the other set boots next and has not proved itself.
+    pub fn is_other_on_trial(&self) -> bool {
+        self.next() == Some(self.active.other()) && self.other.is_some_and(|other| !other.is_successful())
+    }
+
     /// The state after a command; the same one where the command changes nothing.
     pub fn apply(&self, command: Command) -> Result<Self, Refusal> {
         if command == Command::MarkSuccessfulBoot {

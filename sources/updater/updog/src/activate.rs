@@ -1,6 +1,6 @@
 //! Which set boots next, for an update that is staged. No network.
 
-use crate::error::{NotCompleteSnafu, NothingStagedSnafu, SetsSnafu, StagedRunsSnafu};
+use crate::error::{NotCompleteSnafu, NothingStagedSnafu, SetsSnafu, StagedRunsSnafu, StateSnafu};
 use crate::{Error, Staged, StagedState, migrations};
 use host::Host;
 use semver::Version;
@@ -19,7 +19,7 @@ pub struct Activated {
     pub changed: bool,
 }
 
-/// Makes the staged update the next to boot. Before that, what its first boot needs is opened as that boot will.
+/// Makes the staged update the next to boot, if it is not. Before that, what its first boot needs is opened as that boot will.
 pub fn activate(host: &Host, lock: &Lock) -> Result<Activated, Error> {
     let sets = Sets::find(host).context(SetsSnafu)?;
     let staged = Staged::load(host)?.context(NothingStagedSnafu)?;
@@ -29,7 +29,12 @@ pub fn activate(host: &Host, lock: &Lock) -> Result<Activated, Error> {
         NotCompleteSnafu { version: staged.version, set: staged.set }
     );
     migrations::dry_load(host, migrations::CURRENT.as_ref(), &staged.from, &staged.version)?;
-    apply(&sets, lock, Command::UpgradeToInactive, Some(staged.version))
+    let version = Some(staged.version);
+    let state = sets.state().context(StateSnafu)?;
+    if state.is_other_on_trial() {
+        return Ok(Activated { version, next: state.next(), changed: false });
+    }
+    apply(&sets, lock, Command::UpgradeToInactive, version)
 }
 
 /// Makes the running set the next to boot again. What is staged stays, and can be activated again.

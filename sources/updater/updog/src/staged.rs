@@ -2,6 +2,7 @@
 
 use crate::UPDATES;
 use host::{FileError, Host};
+use jiff::Timestamp;
 use semver::Version;
 use serde::{Deserialize, Serialize};
 use signpost::SetName;
@@ -29,6 +30,8 @@ pub struct Staged {
     /// Its version.
     #[serde(with = "text")]
     pub version: Version,
+    /// When its writing began, which tells it from the same version written before.
+    pub begun: Timestamp,
     /// The version that staged it.
     #[serde(with = "text")]
     pub from: Version,
@@ -135,6 +138,7 @@ mod tests {
             variant: "v".into(),
             arch: "a".into(),
             version: Version::new(1, 1, 0),
+            begun: Timestamp::UNIX_EPOCH,
             from: Version::new(1, 0, 0),
             manifest: "00".into(),
             images: BTreeMap::new(),

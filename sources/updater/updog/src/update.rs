@@ -11,7 +11,8 @@ use crate::machine::Machine;
 use crate::{CACHE, Error, Staged, StagedState, UPDATES, migrations, source};
 use host::Host;
 use install::{Before, Report};
-use repository::Repository;
+use jiff::Timestamp;
+use repository::{Cached, Repository};
 use signpost::{Command, Lock, Sets};
 use snafu::{OptionExt, ResultExt, ensure};
 use std::path::Path;
@@ -136,6 +137,7 @@ pub(crate) fn install_chosen(
         variant: update.variant.clone(),
         arch: update.arch.clone(),
         version: update.version.clone(),
+        begun: Timestamp::now(),
         from: machine.version.clone(),
         manifest: chosen.manifest.to_string(),
         images: images.digests(),
@@ -150,7 +152,7 @@ pub(crate) fn install_chosen(
     // What would be refused is refused before anything changes.
     sets.plan(Command::ClearInactive)?;
     let trees = images.trees(set.name, progress)?;
-    cache(host, repository, &staged, &chain, progress)?;
+    let cached = cache(host, repository, &staged, &chain, progress)?;
 
     let same = before.is_some_and(|before| before.is_same_content(&staged));
     staged.save(host)?;
@@ -160,6 +162,8 @@ pub(crate) fn install_chosen(
     let [root, boot] = images.install(&trees, &sets.active, set, before, progress)?;
 
     progress(Progress::begin(Step::Mark, 0));
+    // Not before: as long as the set was what the host could go back to, its migrations were in the copy before.
+    cached.make_current()?;
     let staged = Staged { state: StagedState::Complete, ..staged };
     staged.save(host)?;
     sets.apply(lock, Command::MarkInactiveValid)?;
@@ -193,26 +197,29 @@ fn find<'a>(
     Ok(update)
 }
 
-/// Whether the set already holds all of it, and may be activated or is.
+/// Whether the set already holds all of it, and may be activated or is. One that has proved itself is tried again like
+/// any other: it is written anew, which takes what is right on it as it is.
 fn is_there(host: &Host, sets: &Sets, before: Option<&Staged>, staged: &Staged) -> Result<bool, Error> {
     let Some(before) = before else { return Ok(false) };
     let state = sets.state().context(StateSnafu)?;
-    let may_boot = state.other.is_some_and(|bits| bits.tries_left() > 0 || bits.is_successful());
+    let is_valid = state
+        .other
+        .is_some_and(|bits| !bits.is_successful() && bits.tries_left() > 0 && bits.priority() == 0);
     let same =
         before.state == StagedState::Complete && before.is_same_content(staged) && before.from == staged.from;
     Ok(same
-        && may_boot
+        && (is_valid || state.is_other_on_trial())
         && migrations::dry_load(host, migrations::CURRENT.as_ref(), &staged.from, &staged.version).is_ok())
 }
 
-/// Writes what the next boot needs, and opens it as that boot will before it counts.
+/// Writes what the next boot needs, and opens it as that boot will. It does not count yet.
 fn cache(
     host: &Host,
     repository: &Repository,
     staged: &Staged,
     chain: &Chain,
     progress: &dyn Fn(Progress<'_>),
-) -> Result<(), Error> {
+) -> Result<Cached, Error> {
     let size = repository.cache_size(&chain.migrations);
     progress(Progress::begin(Step::Cache, size));
     let files = chain.migrations.len() as u64 + 16;
@@ -220,10 +227,9 @@ fn cache(
     repository.say("target", &staged.version.to_string());
     let cached = repository.cache(&host.path(CACHE), &staged.version.to_string(), &chain.migrations)?;
     migrations::dry_load(host, &migrations::on_host(cached.path()), &staged.from, &staged.version)?;
-    cached.make_current()?;
     let names = chain.migrations.iter().map(String::as_str).chain([repository::MANIFEST]);
     repository.say("migrations", &names.collect::<Vec<_>>().join(","));
-    Ok(())
+    Ok(cached)
 }
 
 /// Whether PRIVATE has room for the copy of the repository and for the settings that the next boot migrates.

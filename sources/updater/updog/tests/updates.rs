@@ -16,6 +16,7 @@ use std::fs;
 use test_repository::{Answer, Publisher, Server, files, later, text};
 use updog::{Chosen, Error, Exit, Options, Staged, StagedState, Step};
 
+const GOOD: Attributes = Attributes::NONE.with_priority(1).with_successful(true);
 const VALID: Attributes = Attributes::NONE.with_tries_left(signpost::TRIES);
 
 fn chosen(scene: &Scene) -> Chosen {
@@ -94,6 +95,49 @@ fn what_is_there_already_is_not_installed_again() {
     let asked = server.requests().split_off(before);
     assert!(asked.iter().all(|r| r.path.contains(".json")), "{asked:?}");
     assert_eq!(scene.set_b(), VALID);
+}
+
+/// The host went back from 1.1.0, which was good, and is to go to it again.
+#[test]
+fn a_set_that_was_good_is_tried_again_like_any_other() {
+    let new = Release::new("1.1.0");
+    let scene = Scene::new(&offering(&new, true));
+    let chosen = chosen(&scene);
+    let first = update_image(&scene, &chosen).unwrap().staged;
+    scene.mark_b(GOOD);
+    let again = update_image(&scene, &chosen).unwrap();
+    let root = again.root.unwrap();
+    assert_eq!((root.totals.fetched, root.totals.kept), (0, 400), "{root:?}");
+    assert_ne!(again.staged.begun, first.begun, "it is another update, with a fate of its own");
+    assert_eq!(scene.set_b(), VALID);
+    let host = scene.fake.host();
+    let lock = Lock::acquire(&host).unwrap();
+    assert!(updog::activate(&host, &lock).unwrap().changed);
+    let twice = updog::activate(&host, &lock).unwrap();
+    assert_eq!((twice.next, twice.changed), (Some(SetName::B), false), "activated twice is activated once");
+}
+
+/// What the host needs to go back to a set is there until the set is overwritten.
+#[test]
+fn the_copy_of_before_counts_until_the_next_update_is_complete() {
+    let new = Release::new("1.1.0");
+    let scene = Scene::new(&offering(&new, false));
+    let chosen = chosen(&scene);
+    update_image(&scene, &chosen).unwrap();
+    scene.mark_b(GOOD);
+    fs::write(scene.partition(6), vec![0; new.root.len()]).unwrap();
+    let current = || fs::read_link(cache(&scene).join("current")).unwrap();
+    let before = current();
+    let server = Server::new(&scene.place.repository(), |request| {
+        if request.path.ends_with("root.ext4.lz4") { Answer::Status(400) } else { Answer::Good }
+    });
+    scene.configure(&server.url, "");
+    update_image(&scene, &chosen).unwrap_err();
+    assert_eq!((scene.set_b(), current()), (Attributes::NONE, before.clone()));
+    scene.configure(&scene.place.url(), "");
+    update_image(&scene, &chosen).unwrap();
+    assert_eq!(scene.set_b(), VALID);
+    assert_ne!(current(), before);
 }
 
 #[test]

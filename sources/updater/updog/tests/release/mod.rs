@@ -173,6 +173,14 @@ impl Scene {
         })
     }
 
+    /// Gives set B's BOOT partition these attributes.
+    pub(crate) fn mark_b(&self, attributes: Attributes) {
+        let reading = self.fake.reading();
+        let mut table = reading.table.clone();
+        table.set_attributes(5, attributes).unwrap();
+        reading.plan(&table).execute(&mut self.fake.open_disk()).unwrap();
+    }
+
     /// Attributes of set B's BOOT partition.
     pub(crate) fn set_b(&self) -> Attributes {
         self.fake.reading().table.get(5).unwrap().attributes
