@@ -64,6 +64,9 @@ pub struct Attempt {
     /// Why it came no further, where somebody lived to say so: a panic, a hang and a power cut say nothing.
     #[serde(default)]
     pub reason: Option<String>,
+    /// Whether the other set got its turn because of it.
+    #[serde(default)]
+    pub switched: bool,
 }
 
 /// The boot that runs, and those before it that failed.
@@ -166,7 +169,18 @@ mod tests {
     fn attempt(set: SetName, stage: Stage) -> Attempt {
         let (version, variant, begun) = ("1.2.3".into(), "metal-dev".into(), "2026-11-21T11:00:00Z".into());
         let boot_id = String::new();
-        Attempt { version, variant, set, tries_left: 2, proven: false, begun, boot_id, stage, reason: None }
+        Attempt {
+            version,
+            variant,
+            set,
+            tries_left: 2,
+            proven: false,
+            begun,
+            boot_id,
+            stage,
+            reason: None,
+            switched: false,
+        }
     }
 
     #[test]

@@ -1,7 +1,8 @@
 //! What a host does by itself, whenever its timer asks.
 
-use crate::error::{Error, RebootRefusedSnafu, RebootSnafu, locked};
-use crate::start::{boot_id, current, now};
+use crate::boot::current;
+use crate::error::{Error, RebootSnafu, locked};
+use crate::start::{boot_id, now};
 use crate::{Config, progress, run, status_file};
 use host::{Command, Host};
 use signpost::Lock;
@@ -69,10 +70,5 @@ fn step(host: &Host, verb: Verb, status: &mut Status, lock: &Lock) -> Result<boo
 
 fn reboot(host: &Host) -> Result<(), Error> {
     let command = Command::new(["systemctl", "reboot", "--check-inhibitors=yes"]);
-    match host.act(&command).context(RebootSnafu)? {
-        Some(output) if !output.status.success() => {
-            RebootRefusedSnafu { status: output.status.to_string(), stderr: output.stderr.trim_end() }.fail()
-        }
-        _ => Ok(()),
-    }
+    host.order(&command).context(RebootSnafu)
 }

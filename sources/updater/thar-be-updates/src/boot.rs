@@ -6,11 +6,17 @@ use crate::{machine, status_file};
 use host::Host;
 use signpost::attempt::{Record, RecordError, Stage};
 use signpost::{Lock, SetName, TRIES};
-use update_status::{Attempt, AttemptStage, Booted};
+use update_status::{Attempt, AttemptStage, Booted, Status};
 
 /// Writes down whether the update before this boot succeeded or fell back. Nothing where that is known already.
 pub fn boot(host: &Host) -> Result<(), Error> {
     let _lock = Lock::acquire(host).map_err(locked)?;
+    status_file::save(host, &current(host)?)
+}
+
+/// The status as it is now, with what this boot tells of the update before it: what fell back is not chosen again,
+/// however early somebody asks. Whoever asks has the lock, so nobody is at work.
+pub(crate) fn current(host: &Host) -> Result<Status, Error> {
     let before = status_file::load(host)?;
     let machine = machine::look(host)?;
     let attempt = attempt(host, machine.boot.active)?;
@@ -18,23 +24,24 @@ pub fn boot(host: &Host) -> Result<(), Error> {
         disk: &machine.disk,
         proven: machine.boot.is_proven(),
         written: machine.written.as_ref(),
+        begun: machine.begun,
         written_runs: machine.written_runs,
         attempt: attempt.as_ref(),
         tries: TRIES,
     };
     let mut after = before.clone();
     after.conclude_boot(&booted, now());
-    if after.last_update != before.last_update
+    if after.concluded != before.concluded
         && let Some(last) = &after.last_update
     {
         let (version, reason) = (&last.version, last.reason.as_deref());
         tracing::info!(version, result = ?last.result, reason, "the update before this boot");
     }
-    status_file::save(host, &after)
+    Ok(after)
 }
 
 /// The failed boot of the other set, directly before this one, that says most; nothing where the record says nothing.
-/// A set that was good is only given up with a reason: without one somebody restarted it before its checks were through.
+/// A set that was good counts only where the host itself gave the other its turn: else somebody went back from it.
 fn attempt(host: &Host, active: SetName) -> Result<Option<Attempt>, Error> {
     let record = match Record::load(host) {
         Ok(Some(record)) => record,
@@ -49,7 +56,7 @@ fn attempt(host: &Host, active: SetName) -> Result<Option<Attempt>, Error> {
         Err(source) => return Err(Error::ReadAttempt { source }),
     };
     let in_a_row = record.failed.iter().take(record.failures as usize);
-    let gave_up = |attempt: &&signpost::attempt::Attempt| !attempt.proven || attempt.reason.is_some();
+    let gave_up = |attempt: &&signpost::attempt::Attempt| !attempt.proven || attempt.switched;
     let others: Vec<_> = in_a_row.filter(|attempt| attempt.set != active).filter(gave_up).collect();
     let most = others.iter().find(|attempt| attempt.reason.is_some()).or(others.first());
     Ok(most.map(|attempt| Attempt {
@@ -60,7 +67,7 @@ fn attempt(host: &Host, active: SetName) -> Result<Option<Attempt>, Error> {
             Stage::Configured => AttemptStage::Configured,
             Stage::Healthy => AttemptStage::Healthy,
         },
-        begun: attempt.begun.parse().ok(),
+        boot_id: attempt.boot_id.clone(),
         reason: attempt.reason.clone(),
     }))
 }

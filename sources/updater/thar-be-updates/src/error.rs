@@ -1,6 +1,6 @@
 //! What can go wrong.
 
-use host::{CommandError, FileError};
+use host::{CommandError, FileError, OrderError};
 use signpost::attempt::RecordError;
 use signpost::{FindError, LockError, StateError};
 use snafu::Snafu;
@@ -44,9 +44,7 @@ pub enum Error {
     #[snafu(display("find out in which boot this is"))]
     ReadBootId { source: FileError },
     #[snafu(display("reboot"))]
-    Reboot { source: CommandError },
-    #[snafu(display("systemctl ended with {status}: {stderr}"))]
-    RebootRefused { status: String, stderr: String },
+    Reboot { source: OrderError },
 }
 
 impl Error {

@@ -4,7 +4,7 @@ use crate::error::{BootStateSnafu, Error, FindSetsSnafu};
 use host::Host;
 use signpost::{BootState, Sets};
 use snafu::ResultExt;
-use update_status::{Disk, Image, Inactive, Slot};
+use update_status::{Disk, Image, Inactive, Slot, Time};
 use updog::{Staged, StagedState};
 
 /// The machine, as far as updates are concerned.
@@ -16,6 +16,8 @@ pub(crate) struct Machine {
     pub(crate) boot: BootState,
     /// What was last written to a set, completely.
     pub(crate) written: Option<Image>,
+    /// When its writing began.
+    pub(crate) begun: Option<Time>,
     /// Whether that is the set which runs.
     pub(crate) written_runs: bool,
 }
@@ -31,6 +33,7 @@ pub(crate) fn look(host: &Host) -> Result<Machine, Error> {
     let boot = Sets::find(host).context(FindSetsSnafu)?.state().context(BootStateSnafu)?;
     let complete = Staged::load(host)?.filter(|staged| staged.state == StagedState::Complete);
     let written_runs = complete.as_ref().is_some_and(|staged| staged.is_in(boot.active));
+    let begun = complete.as_ref().map(|staged| staged.begun.into());
     let written = complete.map(|staged| Image {
         arch: staged.arch,
         version: staged.version.to_string(),
@@ -39,7 +42,7 @@ pub(crate) fn look(host: &Host) -> Result<Machine, Error> {
     let holds = written.clone().filter(|_| !written_runs);
     let inactive = slot(&boot).map(|slot| Inactive { slot, holds });
     let written_runs = written_runs && written.as_ref() == Some(&running);
-    Ok(Machine { disk: Disk { running, inactive }, boot, written, written_runs })
+    Ok(Machine { disk: Disk { running, inactive }, boot, written, begun, written_runs })
 }
 
 /// What the bits of the set that does not run say; nothing on a disk with one set.

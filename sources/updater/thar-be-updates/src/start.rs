@@ -1,14 +1,15 @@
 //! Has a step begun, and leaves its worker running.
 
+use crate::boot::current;
 use crate::error::{Error, KeepLockSnafu, ReadBootIdSnafu, StartWorkerSnafu, locked};
-use crate::{machine, progress, status_file};
+use crate::{progress, status_file};
 use host::{Command, Host};
 use signpost::Lock;
 use snafu::ResultExt;
 use std::io::Write;
 use std::os::fd::{AsFd, OwnedFd};
 use std::os::unix::net::UnixStream;
-use update_status::{Failure, Refusal, Status, Verb};
+use update_status::{Failure, Refusal, Verb};
 
 /// This program, on the host.
 pub const PROGRAM: &str = "/usr/bin/thar-be-updates";
@@ -43,14 +44,6 @@ pub fn forget(host: &Host, version: &str) -> Result<(), Error> {
         return Err(Refusal::NotRemembered.into());
     }
     status_file::save(host, &status)
-}
-
-/// The status as it is now. Whoever asks has the lock, so nobody is at work.
-pub(crate) fn current(host: &Host) -> Result<Status, Error> {
-    let mut status = status_file::load(host)?;
-    status.abandoned(now());
-    status.observe(&machine::look(host)?.disk);
-    Ok(status)
 }
 
 /// Starts this program again, with the lock as its standard input.

@@ -45,6 +45,9 @@ pub fn decide(now: Time, policy: &Policy, status: &Status) -> Action {
     if policy.automatic == AutomaticUpdates::Off {
         return Action::Rest("settings.updates.automatic is 'off'");
     }
+    if status.is_going_back() {
+        return Action::Rest("the host is about to go back to the other set");
+    }
     if failed_lately(now, status) {
         return Action::Rest("the last command failed a short while ago");
     }

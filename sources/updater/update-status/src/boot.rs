@@ -1,6 +1,6 @@
 //! What a boot tells of the update before it.
 
-use crate::{Disk, Image, LastUpdate, Slot, Status, Time, UpdateResult};
+use crate::{Concluded, Disk, Image, LastUpdate, Slot, Status, Time, UpdateResult};
 use std::fmt;
 
 /// What the boot of a set wrote down about itself, and which ended before it had proved itself.
@@ -10,8 +10,8 @@ pub struct Attempt {
     pub version: String,
     /// How far it came.
     pub stage: AttemptStage,
-    /// When it began.
-    pub begun: Option<Time>,
+    /// The kernel's name for the boot.
+    pub boot_id: String,
     /// Why it ended, if it could say so.
     pub reason: Option<String>,
 }
@@ -49,11 +49,13 @@ pub struct Booted<'a> {
     pub proven: bool,
     /// The update that was last written, to whichever set, if it is complete.
     pub written: Option<&'a Image>,
+    /// When its writing began.
+    pub begun: Option<Time>,
     /// Whether that was written to the set that runs.
     pub written_runs: bool,
     /// The boot of the other set, directly before this one, that failed and says most; nothing where none of them came
     /// far enough to write down anything, where this set ran before as well, and where the other set had proved itself
-    /// before and did not say what failed: then somebody restarted it.
+    /// before and was not given up by the host: then somebody went back from it.
     pub attempt: Option<&'a Attempt>,
     /// How many tries a set has.
     pub tries: u8,
@@ -68,8 +70,9 @@ impl Status {
         if booted.written_runs && booted.proven {
             let version = &booted.disk.running.version;
             self.forget(version);
-            if !self.knows(version, UpdateResult::Succeeded) {
-                self.conclude(version, UpdateResult::Succeeded, None, now);
+            let concluded = Concluded { result: UpdateResult::Succeeded, update: booted.begun, boot: None };
+            if self.concluded.as_ref() != Some(&concluded) {
+                self.conclude(concluded, version, None, now);
             }
         } else if !booted.written_runs && (slot == Some(Slot::Spent) || booted.attempt.is_some()) {
             self.fell_back(booted, now);
@@ -83,27 +86,34 @@ impl Status {
             return;
         };
         let attempt = booted.attempt.filter(|attempt| attempt.version == version);
-        let newer = attempt
-            .and_then(|attempt| attempt.begun)
-            .is_some_and(|begun| self.last_update.as_ref().is_some_and(|last| begun > last.time));
-        if self.knows(version, UpdateResult::FellBack) && !newer {
+        let boot = attempt.map(|attempt| attempt.boot_id.clone());
+        let concluded = Concluded { result: UpdateResult::FellBack, update: booted.begun, boot };
+        if self.concluded.as_ref().is_some_and(|known| concluded.is_known(known)) {
             return;
         }
         let reason = why(attempt, booted.tries);
         self.remember(version, &reason, now);
-        self.conclude(version, UpdateResult::FellBack, Some(reason), now);
+        self.conclude(concluded, version, Some(reason), now);
         if self.chosen_update.as_ref().is_some_and(|chosen| chosen.version == version) {
             self.chosen_update = None;
             self.chosen_update_manifest = None;
         }
     }
 
-    fn knows(&self, version: &str, result: UpdateResult) -> bool {
-        self.last_update.as_ref().is_some_and(|last| last.version == version && last.result == result)
+    fn conclude(&mut self, concluded: Concluded, version: &str, reason: Option<String>, now: Time) {
+        let (version, result) = (version.to_owned(), concluded.result);
+        self.last_update = Some(LastUpdate { version, result, reason, time: now });
+        self.concluded = Some(concluded);
     }
+}
 
-    fn conclude(&mut self, version: &str, result: UpdateResult, reason: Option<String>, now: Time) {
-        self.last_update = Some(LastUpdate { version: version.to_owned(), result, reason, time: now });
+impl Concluded {
+    /// Whether this says no more than what is known. The next update is being written once nothing is known of when the
+    /// last was; the failed boot is forgotten by the record of boots once another was healthy.
+    fn is_known(&self, known: &Self) -> bool {
+        self.result == known.result
+            && (self.update.is_none() || self.update == known.update)
+            && (self.boot.is_none() || self.boot == known.boot)
     }
 }
 

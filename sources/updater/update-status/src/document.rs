@@ -34,6 +34,9 @@ pub struct Status {
     /// What became of the newest update that was tried.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub last_update: Option<LastUpdate>,
+    /// What a boot told last of the update before it: the same is told once.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub concluded: Option<Concluded>,
     /// Versions that fell back. They are not chosen until they are forgotten.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub bad_versions: Vec<BadVersion>,
@@ -217,6 +220,21 @@ pub enum Result {
     Failed,
     /// It was tried, did not prove itself, and the host went back.
     FellBack,
+}
+
+/// What a boot told of the update before it.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[schema(as = UpdateConcluded)]
+pub struct Concluded {
+    /// What became of the update.
+    pub result: Result,
+    /// When the update began to be written, which tells it from the same version written before.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = Option<String>, format = DateTime)]
+    pub update: Option<Time>,
+    /// The boot that failed, as `/proc/sys/kernel/random/boot_id` names it, if it wrote anything down.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub boot: Option<String>,
 }
 
 /// A version that fell back.

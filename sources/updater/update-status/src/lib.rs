@@ -23,8 +23,8 @@ pub use automatic::{Action, Policy, RETRY, decide};
 pub use boot::{Attempt, AttemptStage, Booted};
 pub use disk::{Disk, Inactive, Slot};
 pub use document::{
-    BadVersion, CommandResult, CommandStatus, Image, LastUpdate, Partition, Progress, Result as UpdateResult,
-    State, Status, Turn, Worker,
+    BadVersion, CommandResult, CommandStatus, Concluded, Image, LastUpdate, Partition, Progress,
+    Result as UpdateResult, State, Status, Turn, Worker,
 };
 pub use files::{LOCK_FILE, PROGRESS_FILE, STATUS_FILE};
 pub use time::Time;

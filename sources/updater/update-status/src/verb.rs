@@ -68,6 +68,10 @@ pub enum Refusal {
     Locked,
     #[snafu(display("{}", not_allowed(*verb, *state)))]
     NotAllowed { verb: Verb, state: State },
+    #[snafu(display(
+        "{verb} is not allowed while the host is about to go back to the other set; deactivate that first"
+    ))]
+    GoingBack { verb: Verb },
     #[snafu(display("no update is chosen; refresh first"))]
     NoneChosen,
     #[snafu(display("the inactive set holds no complete update; prepare one first"))]
@@ -81,7 +85,7 @@ impl Refusal {
     pub const fn exit_status(self) -> u8 {
         match self {
             Self::Locked => 64,
-            Self::NotAllowed { .. } => 65,
+            Self::NotAllowed { .. } | Self::GoingBack { .. } => 65,
             Self::NoneChosen => 66,
             Self::NoneStaged => 67,
             Self::NotRemembered => 68,
@@ -140,6 +144,8 @@ impl Status {
         let state = self.update_state;
         match (verb, state) {
             (Verb::Refresh, _) | (Verb::Deactivate, State::Ready) => Ok(()),
+            (Verb::Deactivate, _) if self.is_going_back() => Ok(()),
+            (Verb::Prepare | Verb::Activate, _) if self.is_going_back() => Err(Refusal::GoingBack { verb }),
             (Verb::Prepare, State::Available | State::Staged) if self.chosen_update_manifest.is_some() => {
                 Ok(())
             }
@@ -148,6 +154,12 @@ impl Status {
             (Verb::Activate, State::Staged) => Err(Refusal::NoneStaged),
             _ => Err(Refusal::NotAllowed { verb, state }),
         }
+    }
+
+    /// Whether the other set boots next although nothing new is on it: somebody goes back to it.
+    pub(crate) fn is_going_back(&self) -> bool {
+        self.update_state != State::Ready
+            && self.active_partition.as_ref().is_some_and(|active| !active.next_to_boot)
     }
 
     /// Writes down what came of a verb. Where the sets are afterwards, [`Status::observe`] tells.

@@ -3,7 +3,8 @@
 #![allow(clippy::unwrap_used)]
 
 use update_status::{
-    Attempt, AttemptStage, Booted, Disk, Image, Inactive, Slot, State, Status, Time, UpdateResult,
+    Attempt, AttemptStage, Booted, Disk, Failure, Image, Inactive, Slot, State, Status, Time, UpdateResult,
+    Verb,
 };
 
 fn time(text: &str) -> Time {
@@ -28,21 +29,24 @@ fn activated() -> Status {
 }
 
 fn attempt(version: &str, stage: AttemptStage, reason: Option<&str>) -> Attempt {
-    Attempt {
-        version: version.into(),
-        stage,
-        begun: Some(time("2026-11-21T11:30:00Z")),
-        reason: reason.map(Into::into),
-    }
+    Attempt { version: version.into(), stage, boot_id: "first".into(), reason: reason.map(Into::into) }
+}
+
+/// What a proven set finds after an update that was begun at nine.
+fn booted<'a>(disk: &'a Disk, written: Option<&'a Image>, written_runs: bool) -> Booted<'a> {
+    let begun = written.map(|_| time("2026-11-21T09:00:00Z"));
+    Booted { disk, proven: true, written, begun, written_runs, attempt: None, tries: 3 }
 }
 
 fn concluded(mut status: Status, disk: &Disk, runs: bool, proven: bool, attempt: Option<&Attempt>) -> Status {
     let (written, now) = (image("1.1.0"), time("2026-11-21T12:00:00Z"));
-    let booted = Booted { disk, proven, written: Some(&written), written_runs: runs, attempt, tries: 3 };
+    let booted = Booted { proven, attempt, ..booted(disk, Some(&written), runs) };
     status.conclude_boot(&booted, now);
     let once = status.clone();
-    status.conclude_boot(&booted, time("2026-11-21T13:00:00Z"));
-    assert_eq!(status, once, "the next boot finds the same and changes nothing");
+    for attempt in [attempt, None] {
+        status.conclude_boot(&Booted { attempt, ..booted.clone() }, time("2026-11-21T13:00:00Z"));
+        assert_eq!(status, once, "the next boot finds the same or less and changes nothing");
+    }
     status
 }
 
@@ -101,24 +105,74 @@ fn an_update_that_fell_back_is_remembered_with_its_reason() {
 #[test]
 fn a_version_that_is_tried_again_and_falls_back_again_is_told_again() {
     let spent = disk("1.0.0", Slot::Spent, Some("1.1.0"));
-    let first = concluded(activated(), &spent, false, true, None);
-    let mut again = attempt("1.1.0", AttemptStage::Started, Some("the migration failed"));
-    again.begun = Some(time("2026-11-21T12:30:00Z"));
     let written = image("1.1.0");
-    let mut status = first;
-    let booted = Booted {
-        disk: &spent,
-        proven: true,
-        written: Some(&written),
-        written_runs: false,
-        attempt: Some(&again),
-        tries: 3,
-    };
+    let again =
+        Attempt { boot_id: "second".into(), ..attempt("1.1.0", AttemptStage::Started, Some("again")) };
+    for (begun, attempt, reason) in [
+        // It was written anew, and whatever the boots wrote down.
+        ("2026-11-21T12:30:00Z", None, "it ended before user space could say why"),
+        ("2026-11-21T12:30:00Z", Some(&again), "again"),
+        // The clock was set back since.
+        ("2026-11-21T08:00:00Z", None, "it ended before user space could say why"),
+        // It was tried again as it was.
+        ("2026-11-21T09:00:00Z", Some(&again), "again"),
+    ] {
+        let mut status = concluded(activated(), &spent, false, true, None);
+        assert!(status.forget("1.1.0"));
+        let mut booted = booted(&spent, Some(&written), false);
+        booted.begun = Some(time(begun));
+        booted.attempt = attempt;
+        status.conclude_boot(&booted, time("2026-11-21T12:45:00Z"));
+        let last = status.last_update.unwrap();
+        assert_eq!(
+            (last.result, last.time),
+            (UpdateResult::FellBack, time("2026-11-21T12:45:00Z")),
+            "{begun}"
+        );
+        assert!(last.reason.unwrap().starts_with(reason), "{begun}");
+        assert_eq!(status.bad_versions.len(), 1, "{begun}");
+    }
+}
+
+#[test]
+fn the_newest_reason_of_a_bad_version_and_its_first_time_are_kept() {
+    let spent = disk("1.0.0", Slot::Spent, Some("1.1.0"));
+    let mut status = concluded(activated(), &spent, false, true, None);
+    let written = image("1.1.0");
+    let again =
+        Attempt { boot_id: "second".into(), ..attempt("1.1.0", AttemptStage::Started, Some("again")) };
+    let booted = Booted { attempt: Some(&again), ..booted(&spent, Some(&written), false) };
     status.conclude_boot(&booted, time("2026-11-21T12:45:00Z"));
-    assert_eq!(status.last_update.unwrap().reason.as_deref(), Some("the migration failed"));
     assert_eq!(status.bad_versions.len(), 1);
-    assert_eq!(status.bad_versions[0].reason, "the migration failed");
-    assert_eq!(status.bad_versions[0].since, time("2026-11-21T12:00:00Z"), "the first time is kept");
+    assert_eq!(status.bad_versions[0].reason, "again");
+    assert_eq!(status.bad_versions[0].since, time("2026-11-21T12:00:00Z"));
+}
+
+/// What fell back, or succeeded, is on the disk and in the record of boots for long.
+#[test]
+fn what_is_known_of_an_update_does_not_hide_what_came_after() {
+    let gate = attempt("1.1.0", AttemptStage::Configured, Some("kubelet.service failed"));
+    let spent = disk("1.0.0", Slot::Spent, Some("1.1.0"));
+    let clear = disk("1.0.0", Slot::Clear, None);
+    let runs = disk("1.1.0", Slot::Good { next: false }, None);
+    let written = image("1.1.0");
+    for (fell_back, attempt, finds) in [
+        (true, Some(&gate), booted(&spent, Some(&written), false)),
+        (true, None, booted(&spent, Some(&written), false)),
+        // The next update is being written: nobody vouches for what is on the set.
+        (true, Some(&gate), booted(&clear, None, false)),
+        (false, None, booted(&runs, Some(&written), true)),
+    ] {
+        let disk = if fell_back { &spent } else { &runs };
+        let mut status = concluded(activated(), disk, !fell_back, true, attempt);
+        status.chosen_update = Some(image("1.2.0"));
+        let failure = Failure { exit_status: Some(3), reason: "no network".into() };
+        status.done(Verb::Prepare, time("2026-11-21T12:10:00Z"), &Err(failure));
+        let failed = status.last_update.clone().unwrap();
+        assert_eq!((failed.version.as_str(), failed.result), ("1.2.0", UpdateResult::Failed));
+        status.conclude_boot(&Booted { attempt, ..finds }, time("2026-11-21T12:20:00Z"));
+        assert_eq!(status.last_update, Some(failed));
+    }
 }
 
 /// A set that was good once fails at a later boot, and the host gives the other one its turn.

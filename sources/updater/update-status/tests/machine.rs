@@ -2,9 +2,10 @@
 
 #![allow(clippy::unwrap_used)]
 
+use modeled_types::AutomaticUpdates;
 use update_status::{
-    CommandStatus, Disk, Failure, Image, Inactive, Outcome, Refusal, Slot, State, Status, Time, UpdateResult,
-    Verb,
+    Action, CommandStatus, Disk, Failure, Image, Inactive, Outcome, Policy, Refusal, Slot, State, Status,
+    Time, UpdateResult, Verb, decide,
 };
 
 fn time(text: &str) -> Time {
@@ -97,6 +98,34 @@ fn what_a_verb_needs_besides_its_state() {
     assert_eq!(status.permit(Verb::Activate), Err(Refusal::NoneStaged));
     let statuses = [Refusal::Locked, Refusal::NoneChosen, Refusal::NoneStaged, Refusal::NotRemembered];
     assert_eq!(statuses.map(Refusal::exit_status), [64, 66, 67, 68]);
+}
+
+/// Somebody goes back from a good update: the set that boots next is not overwritten, and may be taken back.
+#[test]
+fn a_host_that_goes_back_is_left_alone() {
+    for chosen in [false, true] {
+        let mut status = status_in(if chosen { State::Available } else { State::Idle });
+        status.observe(&disk(Slot::Good { next: true }, Some("0.9.0")));
+        for (verb, permitted) in [
+            (Verb::Refresh, Ok(())),
+            (Verb::Prepare, Err(Refusal::GoingBack { verb: Verb::Prepare })),
+            (Verb::Activate, Err(Refusal::GoingBack { verb: Verb::Activate })),
+            (Verb::Deactivate, Ok(())),
+        ] {
+            assert_eq!(status.permit(verb), permitted, "{verb}");
+        }
+        let policy = Policy {
+            automatic: AutomaticUpdates::Apply,
+            check_interval: "6h".parse().unwrap(),
+            apply_window: None,
+        };
+        let rest = Action::Rest("the host is about to go back to the other set");
+        assert_eq!(decide(now(), &policy, &status), rest);
+        status.done(Verb::Deactivate, now(), &Ok(Outcome::Deactivated));
+        status.observe(&disk(Slot::Good { next: false }, Some("0.9.0")));
+        assert_eq!(status.update_state, if chosen { State::Available } else { State::Idle });
+        assert!(status.active_partition.unwrap().next_to_boot);
+    }
 }
 
 #[test]

@@ -94,6 +94,7 @@ fn begin(host: &Host) -> Result<(), Box<dyn Error>> {
         boot_id: host.boot_id()?,
         stage: Stage::Started,
         reason: None,
+        switched: false,
     };
     let before = Record::load(host).unwrap_or_else(|e| {
         // A record of the past must not hold up the present.
@@ -136,6 +137,9 @@ fn fail(host: &Host, unit: &str) -> Result<(), Box<dyn Error>> {
         Remedy::Restart => tracing::error!("{reason}; restarting"),
         Remedy::SwitchSets => {
             tracing::error!("{reason}; restarting with the other set, which was good before");
+            if let Err(e) = change(host, |record| record.current.switched = true) {
+                tracing::error!("keep that the other set gets its turn: {}", chain(e.as_ref()));
+            }
             if let Err(e) = switch(host, &sets) {
                 tracing::error!("take the other set: {}; restarting with this one", chain(e.as_ref()));
             }
@@ -186,15 +190,14 @@ fn note(host: &Host, reason: &str) {
 /// Restarts the host: in good order, and if that hangs, at once.
 fn restart(host: &Host) -> Result<(), Box<dyn Error>> {
     let reboot = |options: &[&str]| Command::new(["systemctl"].iter().chain(options).copied());
-    if let Err(e) = host.act(&reboot(&["--no-block", "reboot"])) {
+    if let Err(e) = host.order(&reboot(&["--no-block", "reboot"])) {
         tracing::error!("restart in good order: {}", chain(&e));
     } else if host.is_machine() {
         std::thread::sleep(ORDERLY);
     } else {
         return Ok(());
     }
-    host.act(&reboot(&["--force", "--force", "reboot"]))?;
-    Ok(())
+    Ok(host.order(&reboot(&["--force", "--force", "reboot"]))?)
 }
 
 /// The record, if it is of this boot.

@@ -160,6 +160,7 @@ fn good_sets_whose_migrations_fail_take_turns_but_not_for_ever() {
         expect(&fake, 0, &["fail", "migrator.service"]);
         let a_is_next = fake.reading().table.get(2).unwrap().attributes.priority() == 2;
         seen.push((commands(&fake), a_is_next));
+        assert_eq!(record(&fake)["switched"], number < 2, "whether the other set gets its turn");
     }
     // The fake host goes on running B.
     let stays = (String::new(), true);

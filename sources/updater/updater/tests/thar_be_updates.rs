@@ -55,7 +55,7 @@ impl TestHost {
     fn staged(&self, state: &str) {
         let document = json!({
             "schema": 1, "state": state, "set": "B", "variant": "metal-dev", "arch": std::env::consts::ARCH,
-            "version": "1.1.0", "from": "1.0.0", "manifest": "00", "images": {}, "chain": [],
+            "version": "1.1.0", "begun": "2026-11-21T09:00:00Z", "from": "1.0.0", "manifest": "00", "images": {}, "chain": [],
         });
         self.write("var/lib/bottlerocket/updates/staged.json", &document.to_string());
     }
@@ -210,6 +210,28 @@ fn a_boot_that_finds_the_other_set_spent_tells_that_the_update_fell_back() {
     host.expect(&["forget", "1.1.0"], 68);
 }
 
+/// A good version was late once, stayed up, and somebody went back from it; or the host gave it up.
+#[test]
+fn a_good_version_falls_back_only_where_the_host_gives_it_up() {
+    for (switched, last) in [(false, Value::Null), (true, json!("fell-back"))] {
+        let host = TestHost::new(GOOD);
+        host.staged("complete");
+        let attempt = |version: &str, set: &str, reason: Value, switched: bool| {
+            json!({
+                "version": version, "variant": "metal-dev", "set": set, "begun": "2026-11-21T11:00:00Z",
+                "stage": "configured", "proven": true, "reason": reason, "switched": switched,
+            })
+        };
+        let mut record = attempt("1.0.0", "A", Value::Null, false);
+        record["failures"] = json!(1);
+        record["failed"] =
+            json!([attempt("1.1.0", "B", json!("not healthy 300 s after the start"), switched)]);
+        host.write("var/lib/bottlerocket/updates/boot-attempt.json", &record.to_string());
+        host.expect(&["boot"], 0);
+        assert_eq!(host.status()["last_update"]["result"], last, "switched: {switched}");
+    }
+}
+
 #[test]
 fn a_boot_into_the_update_tells_that_it_succeeded() {
     let shape = Shape { runs_b: true, ..Shape::default() };
@@ -284,22 +306,38 @@ fn a_whole_update_and_its_fallback() {
     assert_eq!(status["staging_partition"]["image"]["version"], "1.1.0");
     assert_eq!(done(&host, "prepare")["update_state"], "Staged", "it is there already");
     // From here on the network is not needed.
-    fs::remove_file(host.0.path("etc/updog.toml")).unwrap();
+    let (configuration, aside) = (host.0.path("etc/updog.toml"), host.0.path("etc/aside"));
+    fs::rename(&configuration, &aside).unwrap();
     assert_eq!(done(&host, "activate")["update_state"], "Ready");
     assert_eq!(done(&host, "deactivate")["update_state"], "Staged");
     let status = done(&host, "activate");
     assert_eq!(status["active_partition"]["next_to_boot"], false);
 
-    // Three tries later the host runs what it ran before.
-    let reading = host.0.reading();
-    let mut table = reading.table.clone();
-    table.set_attributes(5, SPENT).unwrap();
-    reading.plan(&table).execute(&mut host.0.open_disk()).unwrap();
-    host.expect(&["boot"], 0);
-    let status = host.status();
+    // Three tries later the host runs what it ran before. Whoever asks first learns of it.
+    let spend = || {
+        let reading = host.0.reading();
+        let mut table = reading.table.clone();
+        table.set_attributes(5, SPENT).unwrap();
+        reading.plan(&table).execute(&mut host.0.open_disk()).unwrap();
+    };
+    spend();
+    host.expect(&["refresh"], 0);
+    let status = host.ended();
     assert_eq!((&status["update_state"], &status["chosen_update"]), (&json!("Idle"), &Value::Null));
     assert_eq!(status["last_update"]["result"], "fell-back");
     assert!(status["last_update"]["reason"].as_str().unwrap().contains("kernel panic"), "{status}");
+    assert_eq!(status["bad_versions"][0]["version"], "1.1.0");
+
+    // The same again, for somebody who did not believe it.
+    fs::rename(&aside, &configuration).unwrap();
+    host.expect(&["forget", "1.1.0"], 0);
+    assert_eq!(done(&host, "refresh")["update_state"], "Available");
+    for (verb, state) in [("prepare", "Staged"), ("activate", "Ready")] {
+        assert_eq!(done(&host, verb)["update_state"], state);
+    }
+    spend();
+    host.expect(&["boot"], 0);
+    assert_eq!(host.status()["bad_versions"][0]["version"], "1.1.0", "it fell back twice");
 }
 
 #[test]
