@@ -4,7 +4,7 @@
 //! the root of trust in the image and against what earlier runs saw, and keeps the very bytes that were checked.
 //! From then on a [`Target`] is a length and a digest. [`Repository::read_target`] gives nothing before both are right;
 //! [`Repository::open_target`] streams, and only [`TargetReader::finish`] says whether what passed may be used;
-//! [`Repository::read_range`] gives bytes that the caller has to check by other means, as the updater does with a hash
+//! [`Repository::open_range`] gives bytes that the caller has to check by other means, as the updater does with a hash
 //! tree. [`Repository::cache`] writes what was checked as a repository of its own, which the migrator opens at the next
 //! boot with [`Repository::load_cached`], without network and clock.
 //!

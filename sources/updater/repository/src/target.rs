@@ -60,11 +60,6 @@ impl Repository {
         self.targets.get(name).copied()
     }
 
-    /// Names of all targets, in order.
-    pub fn target_names(&self) -> impl Iterator<Item = &str> {
-        self.targets.keys().map(String::as_str)
-    }
-
     /// Reads a target whole, at most `limit` bytes; they are right.
     pub fn read_target(&self, name: &str, limit: u64) -> Result<Vec<u8>, Error> {
         let mut reader = self.open_target(name)?;
@@ -89,20 +84,6 @@ impl Repository {
         let transfer = Transfer::whole(self.fetcher.clone(), self.target_url(name, &target)?, target.length);
         let name = name.to_owned();
         Ok(TargetReader { name, target, transfer, digest: Sha256::new(), position: 0 })
-    }
-
-    /// A part of a target, as the server has it: nothing but its length is checked.
-    pub fn read_range(&self, name: &str, range: Range<u64>) -> Result<Vec<u8>, RangeError> {
-        let mut bytes =
-            Vec::with_capacity(usize::try_from(range.end.saturating_sub(range.start)).unwrap_or_default());
-        let mut reader = self.open_range(name, range)?;
-        let mut buffer = vec![0; PIECE];
-        loop {
-            match reader.next(&mut buffer).context(PartSnafu { name })? {
-                0 => return Ok(bytes),
-                count => bytes.extend_from_slice(&buffer[..count]),
-            }
-        }
     }
 
     /// A part of a target as a stream, once its first bytes are there. It has as many bytes as the range, or ends with
