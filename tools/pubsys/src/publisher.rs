@@ -284,11 +284,10 @@ impl Publisher {
         &self,
         location: &Location,
         product: &Product,
-        from_scratch: bool,
     ) -> Result<Option<Existing>, PublisherError> {
         let existing = self.existing(location, product, ExpirationEnforcement::Safe).await?;
         let is_certain = location.metadata.scheme() == "file";
-        let meant = existing.is_some() || is_certain || from_scratch;
+        let meant = existing.is_some() || is_certain;
         meant.then_some(existing).with_context(|| NothingThereSnafu { url: location.metadata_of(product) })
     }
 }

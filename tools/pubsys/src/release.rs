@@ -75,7 +75,7 @@ pub struct NewRelease {
     pub max_version: Option<Version>,
     /// Other files to be targets, under their own names.
     pub extra: Vec<PathBuf>,
-    /// Ignore that a server has no repository yet.
+    /// Build upon nothing, whatever is published.
     pub from_scratch: bool,
     /// How images are compressed.
     pub compression: Options,
@@ -90,9 +90,9 @@ pub async fn publish_release(
     publisher.ensure_root().await?;
     let keys = publisher.signing_keys()?;
     let product = new.build.product();
-    let base = publisher.location(terms.base.as_deref())?;
+    let base = if new.from_scratch { None } else { publisher.location(terms.base.as_deref())? };
     let existing = match &base {
-        Some(location) => publisher.base(location, &product, new.from_scratch).await?,
+        Some(location) => publisher.base(location, &product).await?,
         None => None,
     };
     // Everything that can be refused is refused before the long work of compressing.

@@ -192,8 +192,8 @@ pub struct RepoArgs {
     #[arg(long, value_name = "FILE")]
     add_target: Vec<PathBuf>,
 
-    /// The server has no repository yet
-    #[arg(long, env = "PUBLISH_FROM_SCRATCH")]
+    /// Build upon nothing, whatever is published: a repository with this release alone
+    #[arg(long, env = "PUBLISH_FROM_SCRATCH", conflicts_with = "base")]
     from_scratch: bool,
 }
 

@@ -132,6 +132,26 @@ fn the_same_version_is_refused() {
 }
 
 #[tokio::test]
+async fn from_scratch_builds_upon_nothing() {
+    let lab = Lab::published();
+    let base = lab.latest().display().to_string();
+    // The same version once more, and another one to which no step leads.
+    for version in ["1.0.0", "1.1.0"] {
+        lab.build("demo", version, 2);
+        let folder = lab.path("out").join(version);
+        let args = ["repo", "--from-scratch", "--outdir", folder.to_str().unwrap()];
+        let output = lab.run(&[&args[..], &["--base", &base]].concat());
+        let error = String::from_utf8(output.stderr).unwrap();
+        assert!(error.contains("'--from-scratch' cannot be used with '--base <WHERE>'"), "{error}");
+        lab.ok(&args);
+        let existing = load(&folder, "demo", &lab.root(1)).await.unwrap();
+        let versions: Vec<_> = existing.manifest.updates.iter().map(|u| u.version.to_string()).collect();
+        assert_eq!(versions, [version]);
+        assert_eq!(existing.repository.all_targets().count(), 9);
+    }
+}
+
+#[tokio::test]
 async fn an_unchanged_image_is_compressed_once() {
     let lab = Lab::published();
     let cache = lab.path("build/repos/.cache");
@@ -651,8 +671,10 @@ fn a_repository_on_a_server_is_built_upon() {
     let error = lab.fails(&["repo"]);
     assert!(error.contains("there is no repository at") && error.contains("say --from-scratch"), "{error}");
     infra("broken");
-    let error = lab.fails(&["repo", "--from-scratch"]);
+    let error = lab.fails(&["repo"]);
     assert!(error.contains("status 500"), "{error}");
+    // From scratch nobody asks the server.
+    lab.ok(&["repo", "--from-scratch", "--outdir", "out/scratch"]);
     infra("visco-1.0.0-abc");
     let product = ["--variant", "demo", "--arch", "x86_64"];
     let said = lab.ok(&[&["validate-repo"][..], &product].concat());
