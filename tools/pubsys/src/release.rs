@@ -9,10 +9,12 @@ use jiff::Timestamp;
 use seekable::Options;
 use semver::Version;
 use snafu::{ResultExt, Snafu, ensure};
+use std::collections::BTreeSet;
 use std::path::PathBuf;
 use tough::ExpirationEnforcement;
 use update_metadata::{
-    ChainError, EditError, ExpirationPolicy, Manifest, PolicyError, Release, Update, WavePolicy, chain,
+    ChainError, EditError, ExpirationPolicy, Manifest, Migrations, PolicyError, Release, Update, WavePolicy,
+    chain,
 };
 
 /// A change of a repository that was not made.
@@ -32,11 +34,12 @@ pub enum ReleaseError {
     Edit { source: Box<EditError> },
     #[snafu(display("apply the policies from {start} on"))]
     Policy { start: Timestamp, source: PolicyError },
-    #[snafu(display(
-        "hosts of {from} cannot come to {to}: add \"({from}, {to})\" = [] to [migrations] of Release.toml, with the \
-         names of migrations in it if there are any"
-    ))]
-    NoWay { from: Version, to: Version, source: Box<ChainError> },
+    #[snafu(display("{}: add {} to [migrations] of Release.toml{}", ways.join(", "), steps.join(", "), if *fresh {
+        ", with the names of migrations in it if there are any"
+    } else {
+        ""
+    }))]
+    NoWay { ways: Vec<String>, steps: Vec<String>, fresh: bool },
     #[snafu(display("there is no published repository to change; name it with --base"))]
     NoBase,
     #[snafu(display("there is no {product} in the published repository"))]
@@ -150,22 +153,46 @@ pub async fn publish_release(
 
 /// The manifest with the release in it. Pure.
 fn with_update(mut manifest: Manifest, update: &Update, new: &NewRelease) -> Result<Manifest, ReleaseError> {
+    let before = manifest.clone();
     manifest.add_update(update.clone(), new.max_version.clone()).map_err(Box::new).context(EditSnafu)?;
     let lost = manifest.set_migrations(new.release.migrations.clone());
     for edge in lost {
         tracing::warn!(%edge, "Release.toml no longer has a step that the published manifest has");
     }
+    let stranded = stranded(&before, &manifest, update);
+    if stranded.is_empty() { Ok(manifest) } else { no_way(&before.migrations, &stranded).fail() }
+}
+
+/// Versions that are offered and lose their way to the newest one, and the newest one before the new one if it has
+/// none to that: a version that is held back will be offered some day.
+fn stranded(before: &Manifest, after: &Manifest, update: &Update) -> Vec<ChainError> {
+    let were: BTreeSet<_> = before.cut_off().into_iter().map(|(id, _)| id).collect();
+    let cut_off = after.cut_off().into_iter().filter(|(id, _)| !were.contains(id)).map(|(_, error)| error);
     let to = &update.version;
-    let is_before = |other: &&Update| {
-        other.variant == update.variant && other.arch == update.arch && other.version != *to
-    };
-    let others = manifest.updates.iter().filter(is_before).filter(|other| other.withdrawn.is_none());
-    if let Some(newest) = others.map(|other| &other.version).filter(|version| *version < to).max() {
-        chain(&manifest.migrations, newest, to)
-            .map_err(Box::new)
-            .context(NoWaySnafu { from: newest.clone(), to: to.clone() })?;
+    let others = after.updates.iter().filter(|other| {
+        other.variant == update.variant && other.arch == update.arch && other.withdrawn.is_none()
+    });
+    let newest = others.map(|other| &other.version).filter(|version| *version < to).max();
+    let newest = newest.and_then(|newest| chain(&after.migrations, newest, to).err());
+    let mut stranded: Vec<_> = cut_off.collect();
+    stranded.extend(newest.filter(|error| !stranded.contains(error)));
+    stranded
+}
+
+/// The error that says which steps are missing: those that were published, or else one over the whole gap.
+fn no_way(published: &Migrations, stranded: &[ChainError]) -> NoWaySnafu<Vec<String>, Vec<String>, bool> {
+    let (mut ways, mut steps, mut fresh) = (BTreeSet::new(), BTreeSet::new(), false);
+    for ChainError { from, to, nearest } in stranded {
+        ways.insert(format!("hosts of {from} cannot come to {to}"));
+        let gap = nearest.as_ref().unwrap_or(from);
+        let known = published.iter().rev().find(|(edge, _)| edge.from() == gap && edge.to() <= to);
+        fresh |= known.is_none();
+        steps.insert(match known {
+            Some((edge, names)) => format!("\"{edge}\" = {names:?}"),
+            None => format!("\"({gap}, {to})\" = []"),
+        });
     }
-    Ok(manifest)
+    NoWaySnafu { ways: ways.into_iter().collect(), steps: steps.into_iter().collect(), fresh }
 }
 
 /// A change of what is published already.
@@ -220,4 +247,72 @@ pub async fn publish_change(
     };
     stage(&publication).await?.commit()?;
     Ok(publication.output)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use serde_json::json;
+
+    fn manifest(versions: &[&str], edges: &[&str]) -> Manifest {
+        let update = |version: &&str| {
+            json!({
+                "variant": "demo", "arch": "x86_64", "version": version, "max_version": "9.0.0", "waves": {},
+                "images": {"boot": "b", "root": "r", "hash": "h"},
+            })
+        };
+        let updates: Vec<_> = versions.iter().map(update).collect();
+        let edge = |edge: &&str| ((*edge).to_owned(), json!(["m"]));
+        let edges: serde_json::Map<_, _> = edges.iter().map(edge).collect();
+        let manifest = json!({ "updates": updates, "migrations": edges });
+        Manifest::parse(manifest.to_string().as_bytes()).unwrap()
+    }
+
+    #[test]
+    fn versions_that_lose_their_way_are_named_with_the_missing_steps() {
+        let published = manifest(&["1.0.0", "1.1.0"], &["(1.0.0, 1.1.0)"]);
+        let cut_off = manifest(&["0.9.0", "1.0.0"], &[]);
+        for (before, added, edges, expected) in [
+            (&published, "1.2.0", &["(1.0.0, 1.1.0)", "(1.1.0, 1.2.0)"][..], None),
+            (
+                &published,
+                "1.2.0",
+                &["(1.1.0, 1.2.0)"],
+                Some(
+                    "hosts of 1.0.0 cannot come to 1.2.0: add \"(1.0.0, 1.1.0)\" = [\"m\"] to [migrations] of \
+                     Release.toml",
+                ),
+            ),
+            (
+                &published,
+                "1.2.0",
+                &["(1.0.0, 1.1.0)"],
+                Some(
+                    "hosts of 1.0.0 cannot come to 1.2.0, hosts of 1.1.0 cannot come to 1.2.0: add \
+                     \"(1.1.0, 1.2.0)\" = [] to [migrations] of Release.toml, with the names of migrations in it if \
+                     there are any",
+                ),
+            ),
+            // An older version that leads nowhere.
+            (
+                &published,
+                "1.0.5",
+                &["(1.0.0, 1.1.0)", "(1.0.0, 1.0.5)"],
+                Some(
+                    "hosts of 1.0.5 cannot come to 1.1.0: add \"(1.0.5, 1.1.0)\" = [] to [migrations] of \
+                     Release.toml, with the names of migrations in it if there are any",
+                ),
+            ),
+            // What had no way before is no reason.
+            (&cut_off, "1.1.0", &["(1.0.0, 1.1.0)"], None),
+        ] {
+            let versions: Vec<_> = before.updates.iter().map(|update| update.version.to_string()).collect();
+            let versions: Vec<_> = versions.iter().map(String::as_str).chain([added]).collect();
+            let after = manifest(&versions, edges);
+            let stranded = stranded(before, &after, after.updates.last().unwrap());
+            let found = (!stranded.is_empty())
+                .then(|| no_way(&before.migrations, &stranded).fail::<()>().unwrap_err().to_string());
+            assert_eq!(found.as_deref(), expected, "{added} by {edges:?}");
+        }
+    }
 }

@@ -60,6 +60,8 @@ pub struct Report {
     pub updates: usize,
     /// How many of them say what is in their images, all of it true.
     pub details: usize,
+    /// Those whose hosts have no way to the newest one.
+    pub cut_off: Vec<UpdateId>,
 }
 
 /// Checks a repository of a product: that it loads from every one of the roots, and, where `with_targets`, everything
@@ -78,7 +80,8 @@ pub async fn validate(
     let existing = Existing::load(location, product, oldest, ExpirationEnforcement::Safe).await?;
     names_are_known(&existing)?;
     let updates = existing.manifest.updates.len();
-    let mut report = Report { roots: roots.len(), targets: 0, bytes: 0, updates, details: 0 };
+    let cut_off = existing.manifest.cut_off().into_iter().map(|(id, _)| id).collect();
+    let mut report = Report { roots: roots.len(), targets: 0, bytes: 0, updates, details: 0, cut_off };
     if !with_targets {
         return Ok(report);
     }

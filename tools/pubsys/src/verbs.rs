@@ -480,6 +480,13 @@ impl ValidateArgs {
             } else {
                 "targets not fetched".to_owned()
             };
+            for id in &report.cut_off {
+                tracing::warn!(
+                    update = %id,
+                    "the migrations do not lead its hosts to the newest version; the next release can have the missing \
+                     step in its Release.toml"
+                );
+            }
             let (updates, roots) = (report.updates, report.roots);
             tell(&format_args!(
                 "{product}: valid; {updates} updates; loads from each of {roots} versions of the root role; {targets}"

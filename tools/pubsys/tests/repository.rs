@@ -120,6 +120,25 @@ async fn a_second_version_comes_on_top() {
     assert!(lab.ok(&["validate-repo"]).contains("2 updates"));
 }
 
+#[tokio::test]
+async fn versions_that_are_cut_off_are_refused_and_reported() {
+    let lab = Lab::published();
+    lab.release(&["1.0.0 1.1.0"]);
+    lab.build("demo", "1.1.0", 2);
+    lab.ok(&["repo"]);
+    let said = lab.run(&["validate-repo", "--validate-targets", "false"]);
+    assert!(said.status.success() && said.stderr.is_empty());
+    lab.release(&["1.1.0 1.2.0"]);
+    lab.build("demo", "1.2.0", 3);
+    let error = lab.fails(&["repo"]);
+    assert!(error.contains("hosts of 1.0.0 cannot come to 1.2.0: add \"(1.0.0, 1.1.0)\" = []"), "{error}");
+    signed(&lab, |publication| publication.manifest.migrations.clear()).await;
+    let said = lab.run(&["validate-repo", "--validate-targets", "false"]);
+    let warning = String::from_utf8(said.stderr).unwrap();
+    assert!(said.status.success() && warning.contains("do not lead its hosts"), "{warning}");
+    assert!(warning.contains("update=demo 1.0.0 for x86_64"), "{warning}");
+}
+
 #[test]
 fn the_same_version_is_refused() {
     let lab = Lab::published();
@@ -623,7 +642,7 @@ fn migrations_become_targets() {
     fs::write(&path, "description = 'why'\nrows = []").unwrap();
     lab.ok(&["repo"]);
     lab.build("demo", "1.3.0", 4);
-    lab.release(&["1.2.0 1.3.0 rename-it"]);
+    lab.release(&[&format!("1.0.0 1.1.0 {rows} {program}"), "1.1.0 1.2.0", "1.2.0 1.3.0 rename-it"]);
     assert!(lab.fails(&["repo"]).contains("is not the name of a migration"));
 }
 
