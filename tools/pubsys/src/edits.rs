@@ -17,6 +17,8 @@ pub struct SetWaves {
     pub id: UpdateId,
     /// Which.
     pub waves: Waves,
+    /// From when on.
+    pub at: Timestamp,
 }
 
 /// Nobody else takes it for now.
@@ -65,7 +67,7 @@ impl Edit for Refresh {
 
 impl Edit for SetWaves {
     fn apply(&self, manifest: &mut Manifest) -> Result<(), ReleaseError> {
-        manifest.set_waves(&self.id, self.waves.clone()).map_err(Box::new).context(EditSnafu)
+        manifest.set_waves(&self.id, self.waves.clone(), self.at).map_err(Box::new).context(EditSnafu)
     }
 }
 

@@ -444,7 +444,7 @@ impl WavesVerb {
             Self::Set(SetWavesArgs { of, wave_policy_path }) => {
                 let start = of.terms.start(publisher)?;
                 let waves = wave_policy(publisher, &wave_policy_path)?.waves(start)?;
-                of.change(publisher, "waves", &SetWaves { id: of.id(), waves }).await
+                of.change(publisher, "waves", &SetWaves { id: of.id(), waves, at: publisher.now }).await
             }
             Self::Pause(of) => of.change(publisher, "pause", &Pause { id: of.id(), at: publisher.now }).await,
             Self::Resume(of) => {

@@ -112,9 +112,14 @@ impl Manifest {
         Ok(())
     }
 
-    /// Replaces the waves of an update.
-    pub fn set_waves(&mut self, id: &UpdateId, waves: Waves) -> Result<(), EditError> {
-        self.update_mut(id)?.waves = waves;
+    /// Replaces the waves of an update. If it is paused, the new waves have stood still from `at` on only: what was
+    /// before is no part of them.
+    pub fn set_waves(&mut self, id: &UpdateId, waves: Waves, at: Timestamp) -> Result<(), EditError> {
+        let update = self.update_mut(id)?;
+        update.waves = waves;
+        if update.paused {
+            update.paused_at = Some(at);
+        }
         Ok(())
     }
 

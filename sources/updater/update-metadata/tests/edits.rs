@@ -81,7 +81,10 @@ fn a_refused_edit_changes_nothing() {
         ),
         (Box::new(|m| m.remove_update(&missing).map(drop)), "the manifest has no demo 1.1.0 for aarch64"),
         (Box::new(|m| m.withdraw(&missing, "")), "the manifest has no demo"),
-        (Box::new(|m| m.set_waves(&missing, Waves::default())), "the manifest has no demo"),
+        (
+            Box::new(|m| m.set_waves(&missing, Waves::default(), Timestamp::UNIX_EPOCH)),
+            "the manifest has no demo",
+        ),
         (Box::new(|m| m.pause(&missing, Timestamp::UNIX_EPOCH)), "the manifest has no demo"),
         (Box::new(|m| m.resume(&missing, Timestamp::UNIX_EPOCH)), "the manifest has no demo"),
         (
@@ -177,6 +180,21 @@ fn the_maximum_is_set_where_it_is_meant() {
 }
 
 #[test]
+fn waves_that_are_set_in_a_pause_move_by_what_is_left_of_it() {
+    let at = |text: &str| text.parse::<Timestamp>().unwrap();
+    let (id, mut manifest) = (id("x86_64", "1.0.0"), manifest("1.0.0", &["1.0.0"]));
+    let waves = Waves::new([(0, at("2031-02-01T01:00:00Z")), (SEEDS, at("2031-02-01T02:00:00Z"))]);
+    manifest.pause(&id, at("2031-01-01T00:00:00Z")).unwrap();
+    manifest.set_waves(&id, waves.clone(), at("2031-02-01T00:00:00Z")).unwrap();
+    manifest.resume(&id, at("2031-02-01T00:30:00Z")).unwrap();
+    let first = manifest.update(&id).unwrap().waves.bounds().next().unwrap();
+    assert_eq!(first.time, at("2031-02-01T01:30:00Z"));
+    // Where nothing is paused, nothing is marked.
+    manifest.set_waves(&id, waves, at("2031-03-01T00:00:00Z")).unwrap();
+    assert_eq!(manifest.update(&id).unwrap().paused_at, None);
+}
+
+#[test]
 fn a_release_document_becomes_the_migration_graph() {
     let release = Release::parse(
         "version = '1.2.0'\nunknown = 1\n[migrations]\n'(1.0.0, 1.1.0)' = []\n\
@@ -218,6 +236,7 @@ proptest! {
         spans in proptest::collection::btree_map(0..SEEDS + 1, 1..1_000_000_i64, 1..6),
         pause in -10..4_000_000_i64,
         length in 0..10_000_000_i64,
+        pauses_before: bool,
     ) {
         let start: Timestamp = "2031-03-02T08:00:00Z".parse().unwrap();
         let mut at = 0;
@@ -227,8 +246,14 @@ proptest! {
         }));
         let (id, pause, end) = (id("x86_64", "1.0.0"), start + seconds(pause), start + seconds(pause + length));
         let mut manifest = manifest("1.0.0", &["1.0.0"]);
-        manifest.set_waves(&id, waves.clone()).unwrap();
-        manifest.pause(&id, pause).unwrap();
+        if pauses_before {
+            // Waves that are set in a pause stand still from then on.
+            manifest.pause(&id, pause - seconds(100_000_000)).unwrap();
+            manifest.set_waves(&id, waves.clone(), pause).unwrap();
+        } else {
+            manifest.set_waves(&id, waves.clone(), pause - seconds(1)).unwrap();
+            manifest.pause(&id, pause).unwrap();
+        }
         prop_assert!(!manifest.update(&id).unwrap().is_offered());
         manifest.resume(&id, end).unwrap();
         let update = manifest.update(&id).unwrap();
