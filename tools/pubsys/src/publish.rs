@@ -71,6 +71,11 @@ pub enum PublishError {
     OtherManifest,
     #[snafu(display("the metadata would expire at {expires}, which is not after now ({now})"))]
     BornExpired { expires: Timestamp, now: Timestamp },
+    #[snafu(display(
+        "version {version} of the root role expired at {expires}, and hosts believe nothing that its keys sign; make \
+         the next version with 'pubsys root rotate'"
+    ))]
+    RootExpired { version: NonZeroU64, expires: Timestamp },
     #[snafu(display("version numbers of the metadata are used up"))]
     NoVersion,
     #[snafu(transparent)]
@@ -143,6 +148,10 @@ pub async fn stage(publication: &Publication) -> Result<Staged, PublishError> {
     let Publication { output, product, now, expirations, .. } = publication;
     for expires in [expirations.snapshot, expirations.targets, expirations.timestamp] {
         ensure!(expires > *now, BornExpiredSnafu { expires, now: *now });
+    }
+    if let Some(root) = publication.chain.last().map(|newest| &newest.role.signed) {
+        let (version, expires) = (root.version, root.expires);
+        ensure!(expires > *now, RootExpiredSnafu { version, expires });
     }
     let parent = output.parent().filter(|_| output.file_name().is_some());
     let parent = parent.context(NoParentSnafu { folder: output })?;

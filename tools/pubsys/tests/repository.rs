@@ -436,6 +436,29 @@ async fn metadata_are_refreshed_and_expired_ones_only_on_purpose() {
 }
 
 #[tokio::test]
+async fn nothing_is_signed_below_an_expired_root() {
+    let lab = Lab::new();
+    let folder = lab.build("demo", "1.0.0", 1);
+    // Eight days ago, when the root role had a week to live.
+    let then = lab.publisher().now - SignedDuration::from_hours(8 * 24);
+    let past = Publisher { now: then, ..lab.publisher() };
+    past.create_root("1 week".parse().unwrap()).await.unwrap();
+    let expired = "version 1 of the root role expired at";
+    let error = lab.fails(&["repo"]);
+    assert!(error.contains(expired) && error.contains("pubsys root rotate"), "{error}");
+    assert!(!lab.latest().exists());
+    let terms = Terms { start: then, ..terms() };
+    publish_release(&past, &new_release(&folder, ""), &terms).await.unwrap();
+    let before = lab.snapshot();
+    let error = lab.fails(&["refresh-repo", "--unsafe-refresh"]);
+    assert!(error.contains(expired), "{error}");
+    assert_eq!(lab.snapshot(), before);
+    lab.ok(&["root", "rotate"]);
+    lab.ok(&["refresh-repo", "--unsafe-refresh"]);
+    assert_eq!(lab.load(&lab.root(1)).await.root().signed.version.get(), 2);
+}
+
+#[tokio::test]
 async fn versions_grow_though_the_clock_goes_back() {
     let lab = Lab::published();
     let before = lab.load(&lab.root(1)).await.expiries()[3].version;
