@@ -4,7 +4,7 @@
 //! OUTPUT/targets/<sha256>.<name>      shared by all products; never changed, only added to
 //! OUTPUT/VARIANT/ARCH/N.root.json     the whole chain
 //!                    N.targets.json, N.snapshot.json, timestamp.json
-//! OUTPUT/../latest -> OUTPUT
+//! OUTPUT/../latest -> OUTPUT          if OUTPUT is where all that is published goes
 //! ```
 
 use crate::digest::{Hashing, Measure};
@@ -125,6 +125,8 @@ pub struct Publication {
     pub now: Timestamp,
     /// Its folder.
     pub output: PathBuf,
+    /// The folder in which a link leads to what was published last. Where `output` is elsewhere there is no link.
+    pub repos: PathBuf,
 }
 
 /// A repository that is written and signed, but not in its place yet. Dropped, it is gone.
@@ -176,7 +178,12 @@ pub async fn stage(publication: &Publication) -> Result<Staged, PublishError> {
     if let Some(base) = &base {
         take_over(publication, base, staging.path(), is_in_place)?;
     }
-    let steps = steps(staging.path(), output, product).context(StageSnafu { path: staging.path() })?;
+    let mut steps = steps(staging.path(), output, product).context(StageSnafu { path: staging.path() })?;
+    let repos = publication.repos.canonicalize().ok();
+    if repos.is_some() && parent.canonicalize().ok() == repos {
+        let name = output.file_name().expect("checked before");
+        steps.push(Step::Link { link: parent.join(LATEST), to: name.into() });
+    }
     Ok(Staged { steps, _lock: lock, _staging: staging })
 }
 
@@ -413,7 +420,5 @@ fn steps(staging: &Path, output: &Path, product: &Product) -> io::Result<Vec<Ste
     }
     let parent = output.parent().expect("checked before");
     steps.push(Step::Sync(parent.to_owned()));
-    let name = output.file_name().expect("checked before");
-    steps.push(Step::Link { link: parent.join(LATEST), to: name.into() });
     Ok(steps)
 }

@@ -3,6 +3,7 @@
 use crate::existing::{Existing, ExistingError, Location, Product};
 use crate::infra::{Infra, InfraError, KeyKind, Repo};
 use crate::keys::{KeyError, LocalKey};
+use crate::publish::products;
 use crate::root::{Keys, RootError, RootFiles, RootVersion};
 use crate::transport::Fetcher;
 use data_encoding::HEXLOWER;
@@ -278,16 +279,17 @@ impl Publisher {
         Ok(existing)
     }
 
-    /// The same, to be built upon. Where a server has none, that must be meant: a mistaken address would otherwise
-    /// lose every version that is out.
+    /// The same, to be built upon. `None` where the folder has other products only, which this one joins. Nothing at
+    /// all is an error: a mistaken address would otherwise lose every version that is out.
     pub async fn base(
         &self,
         location: &Location,
         product: &Product,
     ) -> Result<Option<Existing>, PublisherError> {
         let existing = self.existing(location, product, ExpirationEnforcement::Safe).await?;
-        let is_certain = location.metadata.scheme() == "file";
-        let meant = existing.is_some() || is_certain;
-        meant.then_some(existing).with_context(|| NothingThereSnafu { url: location.metadata_of(product) })
+        let joins =
+            || location.folder().is_some_and(|folder| products(&folder).is_ok_and(|found| !found.is_empty()));
+        let is_right = existing.is_some() || joins();
+        is_right.then_some(existing).with_context(|| NothingThereSnafu { url: location.metadata_of(product) })
     }
 }

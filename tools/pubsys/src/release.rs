@@ -146,6 +146,7 @@ pub async fn publish_release(
         expirations,
         now: publisher.now,
         output,
+        repos: publisher.repos(),
     };
     stage(&publication).await?.commit()?;
     Ok(publication.output)
@@ -244,6 +245,7 @@ pub async fn publish_change(
         expirations,
         now: publisher.now,
         output,
+        repos: publisher.repos(),
     };
     stage(&publication).await?.commit()?;
     Ok(publication.output)

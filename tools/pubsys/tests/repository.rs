@@ -170,6 +170,35 @@ async fn from_scratch_builds_upon_nothing() {
     }
 }
 
+#[test]
+fn a_mistyped_base_starts_no_repository() {
+    let lab = Lab::published();
+    lab.release(&["1.0.0 1.1.0"]);
+    lab.build("demo", "1.1.0", 2);
+    fs::create_dir(lab.path("empty")).unwrap();
+    let before = lab.snapshot();
+    for base in [lab.path("no-such"), lab.path("empty")] {
+        let error = lab.fails(&["repo", "--base", base.to_str().unwrap()]);
+        assert!(
+            error.contains("there is no repository at") && error.contains("say --from-scratch"),
+            "{error}"
+        );
+        assert_eq!(lab.snapshot(), before);
+    }
+}
+
+#[test]
+fn the_link_to_the_newest_stays_where_the_newest_goes_elsewhere() {
+    let lab = Lab::published();
+    let latest = fs::read_link(lab.latest()).unwrap();
+    lab.ok(&["refresh-repo", "--outdir", "out/x"]);
+    assert_eq!(fs::read_link(lab.latest()).unwrap(), latest);
+    let names: Vec<_> = fs::read_dir(lab.path("out")).unwrap().map(|e| e.unwrap().file_name()).collect();
+    assert!(!names.contains(&"latest".into()), "{names:?}");
+    lab.ok(&["refresh-repo", "--outdir", "build/repos/default/x"]);
+    assert_eq!(fs::read_link(lab.latest()).unwrap(), Path::new("x"));
+}
+
 #[tokio::test]
 async fn an_unchanged_image_is_compressed_once() {
     let lab = Lab::published();
@@ -506,6 +535,7 @@ async fn signed(lab: &Lab, change: impl Fn(&mut Publication)) {
         expirations: terms().expiration.expirations(publisher.now).unwrap(),
         now: publisher.now,
         output: lab.path("build/repos/default/lies"),
+        repos: publisher.repos(),
     };
     change(&mut publication);
     stage(&publication).await.unwrap().commit().unwrap();
@@ -569,6 +599,7 @@ async fn a_published_target_never_changes() {
         expirations: terms().expiration.expirations(publisher.now).unwrap(),
         now: publisher.now,
         output: lab.path("build/repos/default/other"),
+        repos: publisher.repos(),
     };
     let error = stage(&publication).await.unwrap_err().to_string();
     assert!(error.contains("is published with another content"), "{error}");
@@ -611,6 +642,7 @@ async fn a_crash_at_any_step_leaves_the_old_repository_or_the_new_one() {
                 expirations: terms().expiration.expirations(publisher.now).unwrap(),
                 now: publisher.now,
                 output: copy.join(name),
+                repos: copy.clone(),
             };
             let staged = stage(&publication).await.unwrap();
             steps = staged.steps.len();
