@@ -57,6 +57,8 @@ pub enum PublisherError {
     RootExpiry { source: OffsetError },
     #[snafu(display("move {} to {}", from.display(), to.display()))]
     MoveKey { from: PathBuf, to: PathBuf, source: std::io::Error },
+    #[snafu(display("{} has another key than {}, which is kept under that name; move it away", to.display(), from.display()))]
+    KeptKey { from: PathBuf, to: PathBuf },
     #[snafu(display(
         "the keys of the repository '{name}' are named in Infra.toml: make the new key (pubsys key create), name it \
          there, and rotate with --old-root-key"
@@ -189,21 +191,46 @@ impl Publisher {
             self.repo.signing_keys.is_none() && self.repo.root_keys.is_none(),
             ConfiguredKeysSnafu { name }
         );
-        let number = chain.last().map_or(1, |version| version.number().get());
-        let kept = self.local_key.with_extension(format!("{number}.pem"));
-        let fresh = self.local_key.with_extension("next.pem");
-        if !fresh.exists() {
-            LocalKey::create(&fresh)?;
+        let newest = chain.last().expect("a chain has a version");
+        let number = newest.number().get();
+        let fresh = LocalKey { path: self.local_key.with_extension("next.pem") };
+        if fresh.path.exists() && newest.has_root_key(&fresh.public().await?)? {
+            tracing::info!(version = number, "finish the rotation that was interrupted");
+            self.keep_local_key(number - 1)?;
+            self.replace_local_key(&fresh)?;
+            return Ok(newest.number());
         }
         let mut keys = self.keys()?;
-        let new = vec![LocalKey { path: fresh.clone() }];
-        old.extend(std::mem::replace(&mut keys.root, new.clone()));
-        keys.signing = new;
-        let made = self.roots.rotate(&keys, &old, expires).await?;
-        for (from, to) in [(&self.local_key, &kept), (&fresh, &self.local_key)] {
-            std::fs::rename(from, to).context(MoveKeySnafu { from, to })?;
+        self.keep_local_key(number)?;
+        if !fresh.path.exists() {
+            LocalKey::create(&fresh.path)?;
         }
+        old.extend(std::mem::replace(&mut keys.root, vec![fresh.clone()]));
+        keys.signing = vec![fresh.clone()];
+        let made = self.roots.rotate(&keys, &old, expires).await?;
+        self.replace_local_key(&fresh)?;
         Ok(made)
+    }
+
+    /// Gives the local key another name, by which it stays when a new one takes its place. What an interrupted
+    /// rotation did of that is not done again.
+    fn keep_local_key(&self, number: u64) -> Result<(), PublisherError> {
+        let (from, to) = (&self.local_key, self.local_key.with_extension(format!("{number}.pem")));
+        let is_kept = to.exists() && (!from.exists() || is_same(from, &to));
+        if is_kept {
+            return Ok(());
+        }
+        ensure!(!to.exists(), KeptKeySnafu { from, to });
+        std::fs::hard_link(from, &to).context(MoveKeySnafu { from, to })
+    }
+
+    fn replace_local_key(&self, fresh: &LocalKey) -> Result<(), PublisherError> {
+        let (from, to) = (&fresh.path, &self.local_key);
+        let renamed = std::fs::rename(from, to).and_then(|()| {
+            let folder = to.parent().unwrap_or(Path::new("."));
+            std::fs::File::open(folder)?.sync_all()
+        });
+        renamed.context(MoveKeySnafu { from, to })
     }
 
     /// The newest root role: that of `Infra.toml`, or the one that is there, or one made for development.
@@ -292,4 +319,8 @@ impl Publisher {
         let is_right = existing.is_some() || joins();
         is_right.then_some(existing).with_context(|| NothingThereSnafu { url: location.metadata_of(product) })
     }
+}
+
+fn is_same(one: &Path, other: &Path) -> bool {
+    matches!((std::fs::read(one), std::fs::read(other)), (Ok(one), Ok(other)) if one == other)
 }

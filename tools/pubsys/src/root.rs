@@ -96,6 +96,13 @@ impl RootVersion {
         Ok(Self { bytes, role })
     }
 
+    /// Whether this key is one of those that sign the next version.
+    pub fn has_root_key(&self, key: &Key) -> Result<bool, RootError> {
+        let name = key.key_id().map_err(Box::new).context(NameKeySnafu)?;
+        let keys = self.role.signed.roles.get(&RoleType::Root);
+        Ok(keys.is_some_and(|keys| keys.keyids.contains(&name)))
+    }
+
     /// The version's number.
     pub fn number(&self) -> NonZeroU64 {
         self.role.signed.version

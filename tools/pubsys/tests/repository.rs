@@ -7,8 +7,8 @@ mod support;
 
 use jiff::{SignedDuration, Timestamp};
 use pubsys::{
-    Build, Change, Content, Existing, Location, NewRelease, NewTarget, Product, Publication, Publisher,
-    Refresh, RootVersion, Terms, execute, publish_change, publish_release, stage, validate,
+    Build, Change, Content, Existing, LocalKey, Location, NewRelease, NewTarget, Product, Publication,
+    Publisher, Refresh, RootVersion, Terms, execute, publish_change, publish_release, stage, validate,
 };
 use std::fs;
 use std::io::{Read, Write};
@@ -357,6 +357,52 @@ async fn a_host_with_the_old_root_follows_a_rotation() {
     assert!(load(&lab.latest(), "demo", &stranger.root(1)).await.is_err());
     let error = lab.fails(&["root", "create"]);
     assert!(error.contains("roles/default.root.json exists"), "{error}");
+}
+
+#[tokio::test]
+async fn a_rotation_that_was_interrupted_is_finished() {
+    let lab = Lab::published();
+    let [key, kept, next] =
+        ["default.pem", "default.1.pem", "default.next.pem"].map(|name| lab.path(format!("keys/{name}")));
+    let [newest, second] =
+        ["default.root.json", "default/2.root.json"].map(|name| lab.path(format!("roles/{name}")));
+    let old_key = fs::read(&key).unwrap();
+    let old_root = fs::read(&newest).unwrap();
+    lab.ok(&["root", "rotate", "--fresh-key"]);
+    let new_key = fs::read(&key).unwrap();
+    let new_root = fs::read(&newest).unwrap();
+    let (old_key, new_key) = (Some(&old_key), Some(&new_key));
+    let (old_root, new_root) = (Some(&old_root), Some(&new_root));
+    // What there is of each file after each of the writes, in the order of these names.
+    let files = [&key, &kept, &next, &second, &newest];
+    for (at, state) in [
+        ("the old key has its second name", [old_key, old_key, None, None, old_root]),
+        ("the new key is made", [old_key, old_key, new_key, None, old_root]),
+        ("the new root is kept", [old_key, old_key, new_key, new_root, old_root]),
+        ("the new root is the newest", [old_key, old_key, new_key, new_root, new_root]),
+        // Programs before this one renamed the keys one after the other.
+        ("no key was renamed", [old_key, None, new_key, new_root, new_root]),
+        ("the old key was renamed", [None, old_key, new_key, new_root, new_root]),
+    ] {
+        for (path, content) in files.into_iter().zip(state) {
+            drop(fs::remove_file(path));
+            if let Some(content) = content {
+                fs::write(path, content).unwrap();
+            }
+        }
+        lab.ok(&["root", "rotate", "--fresh-key"]);
+        assert_eq!(lab.publisher().chain().unwrap().len(), 2, "{at}");
+        assert!(!next.exists() && Some(&fs::read(&kept).unwrap()) == old_key, "{at}");
+        let public = LocalKey { path: key.clone() }.public().await.unwrap();
+        assert!(lab.root(2).has_root_key(&public).unwrap(), "{at}");
+    }
+    lab.ok(&["refresh-repo"]);
+    assert_eq!(lab.load(&lab.root(1)).await.root().signed.version.get(), 2);
+    // A key that is kept under the name already is not overwritten.
+    fs::write(lab.path("keys/default.2.pem"), "another").unwrap();
+    let error = lab.fails(&["root", "rotate", "--fresh-key"]);
+    assert!(error.contains("keys/default.2.pem has another key than"), "{error}");
+    assert_eq!(lab.publisher().chain().unwrap().len(), 2);
 }
 
 #[tokio::test]
