@@ -1,5 +1,6 @@
 //! SHA-256 of what is read or written.
 
+use serde::{Deserialize, Serialize};
 use sha2::{Digest as _, Sha256};
 use std::fs::File;
 use std::io::{self, Read, Write};
@@ -7,7 +8,7 @@ use std::path::Path;
 use update_metadata::Digest;
 
 /// Length and digest.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct Measure {
     pub(crate) len: u64,
     pub(crate) sha256: Digest,

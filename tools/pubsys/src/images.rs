@@ -3,7 +3,7 @@
 //! What is made of an image is kept in a cache, named by the image's digest: an image that did not change is not
 //! compressed again.
 
-use crate::digest::{self, Hashing};
+use crate::digest::{self, Hashing, Measure};
 use data_encoding::HEXLOWER;
 use lz4_flex::frame::FrameDecoder;
 use seekable::{CompressError, Options};
@@ -20,7 +20,7 @@ use verity::{BLOCK, BuildError, Salt, Superblock, SuperblockError, Tree};
 use crate::existing::Product;
 
 /// Changes when the same image would make other files.
-const CACHE_FORM: u32 = 1;
+const CACHE_FORM: u32 = 2;
 /// Most bytes an uncompressed image has: larger than any partition, small enough for a disk.
 const MAX_IMAGE: u64 = 16 << 30;
 
@@ -199,6 +199,30 @@ pub(crate) struct Facts {
     pub(crate) root_hash: Digest,
 }
 
+/// What a folder of the cache says of itself.
+#[derive(Serialize, Deserialize)]
+struct Record {
+    facts: Facts,
+    frames: Measure,
+    table: Measure,
+    tree: Measure,
+}
+
+impl Record {
+    fn of(facts: Facts, folder: &Path) -> io::Result<Self> {
+        let measure = |name| digest::of_file(&folder.join(name));
+        Ok(Self { facts, frames: measure(FRAMES)?, table: measure(TABLE)?, tree: measure(TREE)? })
+    }
+
+    /// The record of a folder, if its files are as they were made.
+    fn load(folder: &Path) -> Option<Self> {
+        let record: Self = serde_json::from_slice(&std::fs::read(folder.join(FACTS)).ok()?).ok()?;
+        let found = Self::of(record.facts, folder).ok()?;
+        let same = |record: &Self| [record.frames, record.table, record.tree];
+        (same(&record) == same(&found)).then_some(record)
+    }
+}
+
 /// What was made of an image, in a folder of the cache.
 struct Made {
     folder: PathBuf,
@@ -212,17 +236,15 @@ impl Made {
         let salt_text = HEXLOWER.encode(salt.bytes());
         let key = format!("{CACHE_FORM} {packed} {salt_text} {frame_blocks} {level}");
         let folder = cache.join(digest::of_bytes(key.as_bytes()).to_string());
-        let facts_path = folder.join(FACTS);
-        if let Ok(text) = std::fs::read(&facts_path) {
-            // A cache that is not as it was written is not worth an error: it is made again.
-            if let Some(facts) = serde_json::from_slice(&text).ok().filter(|_| is_whole(&folder)) {
-                return Ok(Self { folder, facts });
-            }
+        // A cache that is not as it was written is not worth an error: it is made again.
+        if let Some(Record { facts, .. }) = Record::load(&folder) {
+            return Ok(Self { folder, facts });
         }
         std::fs::create_dir_all(cache).context(WriteCacheSnafu { path: cache })?;
         let making = tempfile::Builder::new().prefix(".making-").tempdir_in(cache);
         let making = making.context(WriteCacheSnafu { path: cache })?;
         let facts = make(image, salt, making.path(), options)?;
+        sync(making.path())?;
         let context = || WriteCacheSnafu { path: &folder };
         if folder.exists() {
             std::fs::remove_dir_all(&folder).with_context(|_| context())?;
@@ -245,8 +267,13 @@ impl Made {
     }
 }
 
-fn is_whole(folder: &Path) -> bool {
-    [FRAMES, TABLE, TREE].iter().all(|name| folder.join(name).is_file())
+/// Brings what was made to the disk: a folder that has its name after a power cut has its content too.
+fn sync(folder: &Path) -> Result<(), ImageError> {
+    for path in [FRAMES, TABLE, TREE, FACTS].map(|name| folder.join(name)).iter().chain([&folder.to_owned()])
+    {
+        File::open(path).and_then(|file| file.sync_all()).context(WriteCacheSnafu { path })?;
+    }
+    Ok(())
 }
 
 /// Makes everything of an image that its folder of the cache has.
@@ -266,8 +293,10 @@ fn make(image: &Path, salt: &Salt, folder: &Path, options: &Options) -> Result<F
     let table = seekable::compress(&plain, file, options).context(CompressSnafu { path: image })?;
     let (mut file, path) = write(TABLE)?;
     file.write_all(&table.to_bytes()).and_then(|()| file.flush()).context(WriteCacheSnafu { path })?;
-    let (file, path) = write(FACTS)?;
-    serde_json::to_writer(file, &facts).map_err(io::Error::from).context(WriteCacheSnafu { path })?;
+    let record = Record::of(facts, folder).context(ReadCacheSnafu { path: folder })?;
+    let (mut file, path) = write(FACTS)?;
+    let written = serde_json::to_writer(&mut file, &record).map_err(io::Error::from);
+    written.and_then(|()| file.flush()).context(WriteCacheSnafu { path })?;
     Ok(facts)
 }
 

@@ -8,7 +8,8 @@ mod support;
 use jiff::{SignedDuration, Timestamp};
 use pubsys::{
     Build, Change, Content, Existing, LocalKey, Location, NewRelease, NewTarget, Product, Publication,
-    Publisher, Refresh, RootVersion, Terms, execute, publish_change, publish_release, stage, validate,
+    Publisher, Refresh, RootVersion, Terms, execute, prepare, publish_change, publish_release, stage,
+    validate,
 };
 use std::fs;
 use std::io::{Read, Write};
@@ -217,6 +218,34 @@ async fn an_unchanged_image_is_compressed_once() {
     lab.ok(&["repo"]);
     let second = entries();
     assert!(second.len() == 3 && second.is_superset(&first), "only the root was compressed");
+}
+
+#[test]
+fn a_damaged_cache_is_made_again() {
+    let lab = Lab::new();
+    let folder = lab.build("demo", "1.0.0", 1);
+    let prepared = || {
+        let prepared = prepare(
+            &Build::load(&folder).unwrap(),
+            &folder,
+            &lab.path("cache"),
+            &seekable::Options::default(),
+        );
+        prepared.unwrap().targets.into_iter().map(|target| target.path).collect::<Vec<_>>()
+    };
+    let made: Vec<_> = prepared().into_iter().filter(|path| path.starts_with(lab.path("cache"))).collect();
+    assert_eq!(made.len(), 5);
+    for path in made {
+        let right = fs::read(&path).unwrap();
+        let mut bad = right.clone();
+        let middle = bad.len() / 2;
+        bad[middle] ^= 1;
+        for bad in [&bad[..], &bad[..middle]] {
+            fs::write(&path, bad).unwrap();
+            prepared();
+            assert!(fs::read(&path).unwrap() == right, "{}", path.display());
+        }
+    }
 }
 
 #[test]
