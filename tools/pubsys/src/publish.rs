@@ -10,7 +10,7 @@
 use crate::digest::{Hashing, Measure};
 use crate::existing::{Existing, ExistingError, Location, MANIFEST, Product};
 use crate::keys::{LocalKey, sources};
-use crate::root::{RootFiles, RootVersion, whole_seconds};
+use crate::root::{MAX_ROOT, RootError, RootFiles, RootVersion, whole_seconds};
 use crate::steps::{Step, StepError, execute};
 use crate::transport::Fetcher;
 use jiff::Timestamp;
@@ -65,6 +65,10 @@ pub enum PublishError {
     WriteMetadata { source: Box<tough::error::Error> },
     #[snafu(display("fetch {url}, an old version of the root role"))]
     FetchRoot { url: Box<Url>, source: Box<tough::TransportError> },
+    #[snafu(display("the root role {url} has {len} bytes; one has at most {MAX_ROOT}"))]
+    LongRoot { url: Box<Url>, len: usize },
+    #[snafu(transparent)]
+    Root { source: RootError },
     #[snafu(display("load what was just written, as a host would"))]
     Check { source: ExistingError },
     #[snafu(display("what was just written lists other updates than were meant"))]
@@ -281,15 +285,23 @@ async fn write_roots(publication: &Publication, metadata: &Path) -> Result<(), P
     for version in &publication.chain {
         write(version.number().get(), &version.bytes)?;
     }
-    let first = publication.chain.first().map_or(1, |version| version.number().get());
-    let Some(existing) = &publication.existing else { return Ok(()) };
-    for number in (1..first).rev() {
+    let (Some(existing), Some(first)) = (&publication.existing, publication.chain.first()) else {
+        return Ok(());
+    };
+    let mut next = first.clone();
+    for number in (1..first.number().get()).rev() {
         let url =
             existing.url.join(&format!("{number}.root.json")).expect("a relative path joins to a folder");
         match Fetcher::default().fetch(url.clone()).await {
             Ok(stream) => {
-                let bytes = stream.into_vec().await.map_err(Box::new).context(FetchRootSnafu { url })?;
-                write(number, &bytes)?;
+                let bytes = stream.into_vec().await.map_err(Box::new);
+                let bytes = bytes.context(FetchRootSnafu { url: url.clone() })?;
+                let (len, path) = (bytes.len(), Path::new(url.as_str()));
+                ensure!(len <= MAX_ROOT, LongRootSnafu { url: url.clone(), len });
+                let version = RootVersion::parse(bytes, path)?;
+                version.check_before(&next, path)?;
+                write(number, &version.bytes)?;
+                next = version;
             }
             Err(e) if e.kind() == tough::TransportErrorKind::FileNotFound => {
                 tracing::warn!(

@@ -4,7 +4,7 @@ use crate::existing::{Existing, ExistingError, Location, Product};
 use crate::infra::{Infra, InfraError, KeyKind, Repo};
 use crate::keys::{KeyError, LocalKey};
 use crate::publish::products;
-use crate::root::{Keys, RootError, RootFiles, RootVersion};
+use crate::root::{Keys, MAX_ROOT, RootError, RootFiles, RootVersion};
 use crate::transport::Fetcher;
 use data_encoding::HEXLOWER;
 use jiff::Timestamp;
@@ -18,9 +18,6 @@ use url::Url;
 
 /// How long a root role lives if nothing is said (build reference, 14.3).
 pub const ROOT_LIFE: &str = "52 weeks";
-
-/// Most bytes a root role has; the limit that clients have too.
-const MAX_ROOT: usize = 1 << 20;
 
 /// What was not done for a publisher.
 #[derive(Debug, Snafu)]
@@ -46,8 +43,6 @@ pub enum PublisherError {
         "the root role {url} is not the one of Infra.toml: its SHA-512 should be {wanted} and is {found}"
     ))]
     OtherRoot { url: Box<Url>, wanted: String, found: String },
-    #[snafu(display("keep the root role {url}"))]
-    KeepRoot { url: Box<Url>, source: std::io::Error },
     #[snafu(display(
         "the root role {url} is version {theirs}, older than {}, which is version {ours} and was not made from it",
         path.display()
@@ -257,10 +252,7 @@ impl Publisher {
         ensure!(len <= MAX_ROOT, LongRootSnafu { url: url.clone(), len });
         let found = sha512(&bytes);
         ensure!(found == wanted, OtherRootSnafu { url: url.clone(), wanted, found });
-        // Read from a file like every other, so that it is checked like every other.
-        let fetched = tempfile::NamedTempFile::new().context(KeepRootSnafu { url: url.clone() })?;
-        std::fs::write(fetched.path(), &bytes).context(KeepRootSnafu { url: url.clone() })?;
-        let version = RootVersion::load(fetched.path())?;
+        let version = RootVersion::parse(bytes, Path::new(url.as_str()))?;
         if let Some(newest) = chain.last() {
             let (theirs, ours) = (version.number().get(), newest.number().get());
             ensure!(
@@ -268,7 +260,7 @@ impl Publisher {
                 OlderRootSnafu { url: url.clone(), path: &self.roots.newest, theirs, ours }
             );
         }
-        Ok(self.roots.store(&bytes, version.number())?)
+        Ok(self.roots.store(&version.bytes, version.number())?)
     }
 
     /// The versions of the root role that are kept here, the oldest first.

@@ -18,6 +18,9 @@ use tough::schema::{KeyHolder, RoleKeys, RoleType, Root, Signed};
 /// The version of the TUF specification that metadata name.
 const SPEC_VERSION: &str = "1.0.0";
 
+/// Most bytes a root role has; the limit that clients have too.
+pub(crate) const MAX_ROOT: usize = 1 << 20;
+
 /// What was not done with a root role.
 #[derive(Debug, Snafu)]
 #[snafu(visibility(pub(crate)))]
@@ -29,6 +32,10 @@ pub enum RootError {
     ParseRoot { path: PathBuf, source: serde_json::Error },
     #[snafu(display("check that the root role {} is signed by its own keys", path.display()))]
     VerifyRoot { path: PathBuf, source: Box<tough::schema::Error> },
+    #[snafu(display("{} is version {found} of the root role, not version {wanted}", path.display()))]
+    OtherVersion { path: PathBuf, wanted: u64, found: NonZeroU64 },
+    #[snafu(display("the keys of {} did not sign the version after it, so no host can follow", path.display()))]
+    NotFollowed { path: PathBuf, source: Box<tough::schema::Error> },
     #[snafu(display("store a root role"))]
     StoreRoot { source: FileError },
     #[snafu(display("{} exists: rotate it, or name another repository", path.display()))]
@@ -91,6 +98,11 @@ impl RootVersion {
     /// Reads a file and checks it against its own keys.
     pub fn load(path: &Path) -> Result<Self, RootError> {
         let bytes = std::fs::read(path).context(ReadRootSnafu { path })?;
+        Self::parse(bytes, path)
+    }
+
+    /// Understands the content of a file and checks it against its own keys. `path` is for errors.
+    pub fn parse(bytes: Vec<u8>, path: &Path) -> Result<Self, RootError> {
         let role: Signed<Root> = serde_json::from_slice(&bytes).context(ParseRootSnafu { path })?;
         role.signed.verify_role(&role).map_err(Box::new).context(VerifyRootSnafu { path })?;
         Ok(Self { bytes, role })
@@ -101,6 +113,14 @@ impl RootVersion {
         let name = key.key_id().map_err(Box::new).context(NameKeySnafu)?;
         let keys = self.role.signed.roles.get(&RoleType::Root);
         Ok(keys.is_some_and(|keys| keys.keyids.contains(&name)))
+    }
+
+    /// That this is the version before `next`, and that its keys signed that.
+    pub fn check_before(&self, next: &Self, path: &Path) -> Result<(), RootError> {
+        let (wanted, found) = (next.number().get() - 1, self.number());
+        ensure!(found.get() == wanted, OtherVersionSnafu { path, wanted, found });
+        let signed = self.role.signed.verify_role(&next.role).map_err(Box::new);
+        signed.context(NotFollowedSnafu { path })
     }
 
     /// The version's number.

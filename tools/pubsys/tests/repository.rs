@@ -435,6 +435,39 @@ async fn a_rotation_that_was_interrupted_is_finished() {
 }
 
 #[tokio::test]
+async fn old_root_roles_of_the_base_are_checked() {
+    let lab = Lab::published();
+    lab.ok(&["root", "rotate", "--fresh-key"]);
+    lab.ok(&["refresh-repo"]);
+    // A publisher that has the second version from elsewhere takes the first from the repository.
+    let first = lab.path("roles/default/1.root.json");
+    let right = fs::read(&first).unwrap();
+    let second = fs::read(lab.path("roles/default/2.root.json")).unwrap();
+    fs::remove_file(first).unwrap();
+    let published = lab.latest().canonicalize().unwrap().join("demo/x86_64/1.root.json");
+    let stranger = Lab::new();
+    stranger.ok(&["root", "create"]);
+    let foreign = fs::read(stranger.path("roles/default.root.json")).unwrap();
+    let mut changed = String::from_utf8(right.clone()).unwrap();
+    let at = changed.find("\"threshold\": 1").or_else(|| changed.find("\"threshold\":1")).unwrap();
+    changed.insert_str(at, "\"x\": 1, ");
+    for (bytes, part) in [
+        (&b"no JSON"[..], "understand the root role"),
+        (changed.as_bytes(), "is signed by its own keys"),
+        (&second, "is version 2 of the root role, not version 1"),
+        (&foreign, "did not sign the version after it"),
+        (&vec![b' '; (1 << 20) + 1], "one has at most 1048576"),
+    ] {
+        fs::write(&published, bytes).unwrap();
+        let error = lab.fails(&["refresh-repo", "--outdir", "build/repos/default/x"]);
+        assert!(error.contains(part) && error.contains("1.root.json"), "{part}: {error}");
+    }
+    fs::write(&published, &right).unwrap();
+    lab.ok(&["refresh-repo", "--outdir", "build/repos/default/x"]);
+    assert_eq!(fs::read(lab.latest().join("demo/x86_64/1.root.json")).unwrap(), right);
+}
+
+#[tokio::test]
 async fn as_many_keys_sign_as_the_threshold_says() {
     let lab = Lab::new();
     for name in ["a", "b", "c", "sign"] {
