@@ -7,10 +7,12 @@ use crate::infra::DEFAULT_REPO;
 use crate::keys::LocalKey;
 use crate::publish::products;
 use crate::publisher::{Publisher, ROOT_LIFE, Rotation};
-use crate::release::{Change, Edit, NewRelease, NoBaseSnafu, Terms, publish_change, publish_release};
+use crate::release::{
+    Change, Edit, NewRelease, NoBaseSnafu, ReleaseError, Terms, publish_change, publish_release,
+};
 use crate::root::{RootVersion, whole_seconds};
 use crate::validate::{expiring, validate};
-use crate::waves::SimulateArgs;
+use crate::waves::{SimulateArgs, WavePolicyArgs, load_wave_policy};
 use clap::{Args, Subcommand};
 use jiff::Timestamp;
 use semver::Version;
@@ -20,7 +22,7 @@ use std::io::Write;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use tough::ExpirationEnforcement;
-use update_metadata::{ExpirationPolicy, Offset, PolicyError, Release, UpdateId, WavePolicy};
+use update_metadata::{ExpirationPolicy, Offset, PolicyError, Release, UpdateId};
 
 /// What a command is about.
 #[derive(Clone, Debug, Args)]
@@ -124,13 +126,20 @@ pub struct ProductArgs {
     arch: String,
 }
 
-/// On what, from when, and where to.
+/// Which published repository.
 #[derive(Clone, Debug, Args)]
-pub struct TermsArgs {
+pub struct BaseArgs {
     /// The published repository: a folder, or an address (file, http, https) [default: that of Infra.toml, or
     /// build/repos/REPO/latest]
     #[arg(long, value_name = "WHERE")]
     base: Option<String>,
+}
+
+/// On what, from when, and where to.
+#[derive(Clone, Debug, Args)]
+pub struct TermsArgs {
+    #[command(flatten)]
+    base: BaseArgs,
 
     /// The new folder [default: below build/repos/REPO]
     #[arg(long, value_name = "DIR", env = "PUBLISH_REPO_OUTPUT_DIR")]
@@ -163,14 +172,8 @@ pub struct RepoArgs {
     #[arg(long, value_name = "DIR", env = "PUBLISH_IMAGES_DIR")]
     images: Option<PathBuf>,
 
-    /// How fast the release spreads
-    #[arg(
-        long,
-        value_name = "FILE",
-        env = "PUBLISH_WAVE_POLICY_PATH",
-        default_value = "tools/pubsys/policies/waves/default-waves.toml"
-    )]
-    wave_policy_path: PathBuf,
+    #[command(flatten)]
+    wave_policy: WavePolicyArgs,
 
     /// The migrations between versions
     #[arg(long, value_name = "FILE", default_value = "Release.toml")]
@@ -208,10 +211,8 @@ pub struct ValidateArgs {
     #[arg(long, requires = "variant")]
     arch: Option<String>,
 
-    /// The repository: a folder, or an address (file, http, https) [default: that of Infra.toml, or
-    /// build/repos/REPO/latest]
-    #[arg(long, value_name = "WHERE")]
-    base: Option<String>,
+    #[command(flatten)]
+    base: BaseArgs,
 
     /// Whether to fetch and check targets too
     #[arg(long, value_name = "BOOL", env = "REPO_VALIDATE_TARGETS", default_value_t = true, action = clap::ArgAction::Set)]
@@ -224,10 +225,8 @@ pub struct ExpirationArgs {
     #[command(flatten)]
     product: ProductArgs,
 
-    /// The repository: a folder, or an address (file, http, https) [default: that of Infra.toml, or
-    /// build/repos/REPO/latest]
-    #[arg(long, value_name = "WHERE")]
-    base: Option<String>,
+    #[command(flatten)]
+    base: BaseArgs,
 
     /// How soon is too soon
     #[arg(long, value_name = "WHEN", env = "REPO_METADATA_EXPIRING_WITHIN", default_value = "3 days")]
@@ -392,6 +391,12 @@ impl ProductArgs {
     }
 }
 
+impl BaseArgs {
+    pub(crate) fn location(&self, publisher: &Publisher) -> Result<Location, ReleaseError> {
+        publisher.location(self.base.as_deref())?.context(NoBaseSnafu)
+    }
+}
+
 impl TermsArgs {
     fn start(&self, publisher: &Publisher) -> Outcome<Timestamp> {
         Ok(self.release_start_time.map_or(Ok(publisher.now), |offset| offset.from(publisher.now))?)
@@ -406,7 +411,7 @@ impl TermsArgs {
         Ok(Terms {
             start: self.start(publisher)?,
             expiration: ExpirationPolicy::parse(&text).context(PolicySnafu { path })?,
-            base: self.base.clone(),
+            base: self.base.base.clone(),
             output,
         })
     }
@@ -425,7 +430,7 @@ impl RepoArgs {
         let new = NewRelease {
             images,
             build,
-            waves: wave_policy(publisher, &self.wave_policy_path)?,
+            waves: self.wave_policy.load(publisher)?,
             release,
             migrations: tree.join(&self.migrations),
             release_notes: self.release_notes.clone(),
@@ -443,7 +448,7 @@ impl WavesVerb {
         match self {
             Self::Set(SetWavesArgs { of, wave_policy_path }) => {
                 let start = of.terms.start(publisher)?;
-                let waves = wave_policy(publisher, &wave_policy_path)?.waves(start)?;
+                let waves = load_wave_policy(publisher, &wave_policy_path)?.waves(start)?;
                 of.change(publisher, "waves", &SetWaves { id: of.id(), waves, at: publisher.now }).await
             }
             Self::Pause(of) => of.change(publisher, "pause", &Pause { id: of.id(), at: publisher.now }).await,
@@ -468,7 +473,7 @@ impl VersionArgs {
 
 impl ValidateArgs {
     async fn run(&self, publisher: &Publisher) -> Outcome<()> {
-        let location = publisher.location(self.base.as_deref())?.context(NoBaseSnafu)?;
+        let location = self.base.location(publisher)?;
         let roots: Vec<RootVersion> = publisher.chain()?;
         for product in self.products(&location)? {
             let report = validate(&location, &product, &roots, self.validate_targets).await?;
@@ -507,7 +512,7 @@ impl ValidateArgs {
 
 impl ExpirationArgs {
     async fn run(&self, publisher: &Publisher) -> Outcome {
-        let location = publisher.location(self.base.as_deref())?.context(NoBaseSnafu)?;
+        let location = self.base.location(publisher)?;
         let product = self.product.product();
         let existing = publisher.existing(&location, &product, ExpirationEnforcement::Unsafe).await?;
         let url = Box::new(location.metadata_of(&product));
@@ -538,11 +543,6 @@ impl RootVerb {
         }
         tell(&publisher.roots.newest.display())
     }
-}
-
-fn wave_policy(publisher: &Publisher, path: &Path) -> Outcome<WavePolicy> {
-    let (path, text) = read(publisher, path)?;
-    Ok(WavePolicy::parse(&text).context(PolicySnafu { path })?)
 }
 
 fn read(publisher: &Publisher, path: &Path) -> Result<(PathBuf, String), VerbError> {

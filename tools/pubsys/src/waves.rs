@@ -15,9 +15,9 @@ use crate::publisher::Publisher;
 /// Most hosts of a fleet: what a simulation gets through in seconds.
 const MAX_HOSTS: u64 = 10_000_000;
 
-/// Arguments of `waves simulate`.
+/// The policy of a release.
 #[derive(Debug, Args)]
-pub struct SimulateArgs {
+pub(crate) struct WavePolicyArgs {
     /// How fast the release spreads
     #[arg(
         long,
@@ -26,6 +26,13 @@ pub struct SimulateArgs {
         default_value = "tools/pubsys/policies/waves/default-waves.toml"
     )]
     wave_policy_path: PathBuf,
+}
+
+/// Arguments of `waves simulate`.
+#[derive(Debug, Args)]
+pub struct SimulateArgs {
+    #[command(flatten)]
+    wave_policy: WavePolicyArgs,
 
     /// When the release starts, for a policy with times in it: a time, or 'in 2 hours' [default: now]
     #[arg(long, value_name = "WHEN", env = "RELEASE_START_TIME")]
@@ -66,7 +73,7 @@ pub struct SimulateArgs {
 
 /// Why nothing is simulated.
 #[derive(Debug, Snafu)]
-enum WavesError {
+pub(crate) enum WavesError {
     #[snafu(display("read {}", path.display()))]
     ReadPolicy { path: PathBuf, source: std::io::Error },
     #[snafu(display("understand {}", path.display()))]
@@ -79,21 +86,31 @@ enum WavesError {
     WriteChart { path: PathBuf, source: std::io::Error },
 }
 
+impl WavePolicyArgs {
+    pub(crate) fn load(&self, publisher: &Publisher) -> Result<WavePolicy, WavesError> {
+        load_wave_policy(publisher, &self.wave_policy_path)
+    }
+}
+
+/// Reads a policy of the checkout.
+pub(crate) fn load_wave_policy(publisher: &Publisher, path: &Path) -> Result<WavePolicy, WavesError> {
+    let path = publisher.tree.join(path);
+    let text = std::fs::read_to_string(&path).context(ReadPolicySnafu { path: &path })?;
+    WavePolicy::parse(&text).context(PolicySnafu { path })
+}
+
 impl SimulateArgs {
     /// Prints the table, and draws the curve.
     pub(crate) fn run(&self, publisher: &Publisher) -> Result<(), Box<dyn std::error::Error>> {
-        let path = publisher.tree.join(&self.wave_policy_path);
-        let text = std::fs::read_to_string(&path).context(ReadPolicySnafu { path: &path })?;
+        let path = &self.wave_policy.wave_policy_path;
         let start = self.release_start_time.map_or(Ok(publisher.now), |offset| offset.from(publisher.now))?;
-        let policy = WavePolicy::parse(&text).context(PolicySnafu { path: &path })?;
-        let waves = policy.waves(start).context(PolicySnafu { path: &path })?;
-        let curve = simulate(&waves, start, &self.fleet()?, self.delta_bytes)
-            .context(SimulateSnafu { path: &path })?;
+        let waves = self.wave_policy.load(publisher)?.waves(start).context(PolicySnafu { path })?;
+        let curve =
+            simulate(&waves, start, &self.fleet()?, self.delta_bytes).context(SimulateSnafu { path })?;
 
-        if let Some(path) = &self.svg {
-            let path = publisher.tree.join(path);
-            std::fs::write(&path, curve.svg(&title(&self.wave_policy_path)))
-                .context(WriteChartSnafu { path: &path })?;
+        if let Some(svg) = &self.svg {
+            let svg = publisher.tree.join(svg);
+            std::fs::write(&svg, curve.svg(&title(path))).context(WriteChartSnafu { path: &svg })?;
         }
         let mut stdout = std::io::stdout().lock();
         if self.json {

@@ -89,12 +89,6 @@ impl Manifest {
         Ok(())
     }
 
-    /// Takes an update out. The maximum stays: hosts that run it stay on it.
-    pub fn remove_update(&mut self, id: &UpdateId) -> Result<Update, EditError> {
-        let index = self.updates.iter().position(|update| id.is_of(update));
-        Ok(self.updates.remove(index.context(MissingSnafu { id: id.clone() })?))
-    }
-
     /// Marks an update as one that nobody shall run any more: hosts that run it step down.
     ///
     /// Clients that do not know the mark go by the maximum. If the update is above all that are left, the maximum is

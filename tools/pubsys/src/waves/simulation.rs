@@ -26,7 +26,7 @@ pub(super) struct Fleet {
 
 /// A fleet that makes no sense, or a curve too long to look at.
 #[derive(Debug, PartialEq, Eq, Snafu)]
-pub(super) enum SimulationError {
+pub(crate) enum SimulationError {
     #[snafu(display("hosts must look for updates more often than never: the check interval is 0"))]
     NoInterval,
     #[snafu(display(
