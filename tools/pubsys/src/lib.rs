@@ -11,11 +11,13 @@
 //! Release.toml      ── migrations ▶ targets: migrate_v<version>_<name>.lz4
 //! published         ── release, edits ──▶ manifest ── publish ──▶ build/repos/REPO/...
 //! Infra.toml, keys/, roles/ ── publisher, root ──▶ who signs, whom hosts trust
+//! policies/waves    ── waves, delta ──▶ how a release would spread, and what that would serve
 //! ```
 //!
 //! It uploads nothing, and keeps no key anywhere but in files. Run its tests with `cargo test -p pubsys`; that other
 //! implementations read its repositories is checked by `./make test-image -- repository`.
 
+mod delta;
 mod digest;
 mod edits;
 mod existing;

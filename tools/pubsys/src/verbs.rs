@@ -455,7 +455,7 @@ impl WavesVerb {
             Self::Resume(of) => {
                 of.change(publisher, "resume", &Resume { id: of.id(), at: publisher.now }).await
             }
-            Self::Simulate(args) => args.run(publisher),
+            Self::Simulate(args) => args.run(publisher).await,
         }
     }
 }

@@ -4,13 +4,19 @@ mod chart;
 mod simulation;
 
 use clap::Args;
+use semver::Version;
 use simulation::{Fleet, SimulationError, simulate};
 use snafu::{OptionExt, ResultExt, Snafu};
 use std::io::Write;
 use std::path::{Path, PathBuf};
-use update_metadata::{Offset, PolicyError, WavePolicy};
+use tough::ExpirationEnforcement;
+use update_metadata::{Offset, PolicyError, UpdateId, WavePolicy};
 
+use crate::delta::delta_len;
+use crate::existing::Product;
 use crate::publisher::Publisher;
+use crate::release::NoProductSnafu;
+use crate::verbs::BaseArgs;
 
 /// Most hosts of a fleet: what a simulation gets through in seconds.
 const MAX_HOSTS: u64 = 10_000_000;
@@ -50,9 +56,12 @@ pub struct SimulateArgs {
     #[arg(long, value_name = "SPAN", default_value = "15 minutes")]
     check_jitter: Offset,
 
-    /// How many bytes a host fetches [default: bytes are not counted]
+    /// How many bytes a host fetches [default: those of --from and --to, else bytes are not counted]
     #[arg(long, value_name = "NUMBER")]
     delta_bytes: Option<u64>,
+
+    #[command(flatten)]
+    delta: DeltaArgs,
 
     /// What is counted together
     #[arg(long, value_name = "SPAN", default_value = "1 hour")]
@@ -69,6 +78,34 @@ pub struct SimulateArgs {
     /// Print JSON instead of a table
     #[arg(long)]
     json: bool,
+}
+
+/// Between which published versions hosts go.
+#[derive(Debug, Args)]
+struct DeltaArgs {
+    /// The published version that hosts run: what they fetch is computed as they do it
+    #[arg(
+        long,
+        value_name = "VERSION",
+        conflicts_with = "delta_bytes",
+        requires_all = ["to", "variant", "arch"]
+    )]
+    from: Option<Version>,
+
+    /// The published version that they go to
+    #[arg(long, value_name = "VERSION", requires = "from")]
+    to: Option<Version>,
+
+    /// The variant of these versions
+    #[arg(long, env = "BUILDSYS_VARIANT")]
+    variant: Option<String>,
+
+    /// Their architecture
+    #[arg(long, env = "BUILDSYS_ARCH")]
+    arch: Option<String>,
+
+    #[command(flatten)]
+    base: BaseArgs,
 }
 
 /// Why nothing is simulated.
@@ -101,12 +138,15 @@ pub(crate) fn load_wave_policy(publisher: &Publisher, path: &Path) -> Result<Wav
 
 impl SimulateArgs {
     /// Prints the table, and draws the curve.
-    pub(crate) fn run(&self, publisher: &Publisher) -> Result<(), Box<dyn std::error::Error>> {
+    pub(crate) async fn run(&self, publisher: &Publisher) -> Result<(), Box<dyn std::error::Error>> {
         let path = &self.wave_policy.wave_policy_path;
         let start = self.release_start_time.map_or(Ok(publisher.now), |offset| offset.from(publisher.now))?;
         let waves = self.wave_policy.load(publisher)?.waves(start).context(PolicySnafu { path })?;
-        let curve =
-            simulate(&waves, start, &self.fleet()?, self.delta_bytes).context(SimulateSnafu { path })?;
+        let delta_bytes = match self.delta_bytes {
+            None => self.delta.len(publisher).await?,
+            given => given,
+        };
+        let curve = simulate(&waves, start, &self.fleet()?, delta_bytes).context(SimulateSnafu { path })?;
 
         if let Some(svg) = &self.svg {
             let svg = publisher.tree.join(svg);
@@ -130,6 +170,28 @@ impl SimulateArgs {
             step_secs: seconds("--step", self.step)?,
             random_seed: self.random_seed,
         })
+    }
+}
+
+impl DeltaArgs {
+    /// What a host fetches; `None` where no versions are named.
+    async fn len(&self, publisher: &Publisher) -> Result<Option<u64>, Box<dyn std::error::Error>> {
+        let Self { from: Some(from), to: Some(to), variant: Some(variant), arch: Some(arch), base } = self
+        else {
+            return Ok(None);
+        };
+        let product = Product { variant: variant.clone(), arch: arch.clone() };
+        let location = base.location(publisher)?;
+        let existing = publisher.existing(&location, &product, ExpirationEnforcement::Safe).await?;
+        let existing = existing.with_context(|| NoProductSnafu { product })?;
+        let id = |version: &Version| UpdateId {
+            variant: variant.clone(),
+            arch: arch.clone(),
+            version: version.clone(),
+        };
+        let bytes = delta_len(&existing, &id(from), &id(to)).await?;
+        tracing::info!(%from, %to, bytes, "what a host fetches");
+        Ok(Some(bytes))
     }
 }
 

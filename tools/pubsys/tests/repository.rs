@@ -351,6 +351,50 @@ async fn waves_are_set_paused_and_resumed() {
 }
 
 #[test]
+fn what_a_fleet_is_served_is_computed_from_two_releases() {
+    let lab = Lab::published();
+    let folder = lab.path("sources/models/migrations/v1.1.0");
+    fs::create_dir_all(&folder).unwrap();
+    fs::write(folder.join("rename-it.toml"), "description = 'why'\nrows = []").unwrap();
+    let migration = "migrate_v1.1.0_rename-it.lz4";
+    lab.release(&[&format!("1.0.0 1.1.0 {migration}"), "1.1.0 1.2.0"]);
+    // Some blocks in the first frame change, and then every block.
+    let mut root = support::bytes(1, 200);
+    root[5 * 4096..8 * 4096].fill(7);
+    lab.build_of("demo", "1.1.0", root);
+    lab.ok(&["repo"]);
+    lab.build("demo", "1.2.0", 3);
+    lab.ok(&["repo"]);
+    let target = |end: &str| targets(&lab.latest(), end).remove(0);
+    let len = |end: &str| fs::metadata(target(end)).unwrap().len();
+    let table = |version: &str| {
+        let table = fs::read(target(&format!("-{version}-abc-root.ext4.seek"))).unwrap();
+        seekable::SeekTable::parse(&table).unwrap()
+    };
+    let (first_frame, frames) = (table("1.1.0").compressed_range(0).end, table("1.2.0").compressed_len());
+    assert!(first_frame < frames / 2);
+    let measures = |version: &str| {
+        let ends = ["root.verity.lz4", "root.ext4.seek", "boot.verity", "boot.ext4.seek"];
+        ends.iter().map(|end| len(&format!("-{version}-abc-{end}"))).sum::<u64>()
+    };
+    let migration = len(migration);
+    for (from, to, expected) in [
+        ("1.0.0", "1.1.0", first_frame + measures("1.1.0") + migration),
+        ("1.1.0", "1.2.0", frames + measures("1.2.0")),
+        ("1.2.0", "1.2.0", measures("1.2.0")),
+    ] {
+        let said = lab.ok(&["waves", "simulate", "--hosts", "5", "--from", from, "--to", to, "--json"]);
+        let curve: serde_json::Value = serde_json::from_str(&said).unwrap();
+        assert_eq!(curve["delta_bytes"], expected, "{from} to {to}");
+    }
+    let error = lab.fails(&["waves", "simulate", "--from", "1.0.0", "--to", "1.3.0"]);
+    assert!(error.contains("the repository has no demo 1.3.0 for x86_64"), "{error}");
+    for args in [&["--from", "1.0.0"][..], &["--from", "1.0.0", "--to", "1.1.0", "--delta-bytes", "1"]] {
+        assert_eq!(lab.run(&[&["waves", "simulate"], args].concat()).status.code(), Some(2), "{args:?}");
+    }
+}
+
+#[test]
 fn every_policy_that_is_shipped_is_one() {
     let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("policies");
     for file in fs::read_dir(folder.join("waves")).unwrap() {

@@ -58,11 +58,15 @@ impl Lab {
 
     /// Makes a build of tiny images, the root of which is made of the seed, and makes it the latest of its variant.
     pub(crate) fn build(&self, variant: &str, version: &str, seed: u64) -> PathBuf {
+        self.build_of(variant, version, bytes(seed, 200))
+    }
+
+    /// The same of a root image.
+    pub(crate) fn build_of(&self, variant: &str, version: &str, root: Vec<u8>) -> PathBuf {
         let latest = self.path(format!("build/images/x86_64-{variant}/latest"));
         let folder = latest.with_file_name(format!("{version}-abc"));
         fs::create_dir_all(&folder).unwrap();
         let prefix = format!("visco-{variant}-x86_64-{version}-abc");
-        let root = bytes(seed, 200);
         let tree = Tree::build(&root[..], Salt::new(b"salt").unwrap()).unwrap();
         let mut hash = Vec::new();
         tree.write_to(&mut hash, [7; 16]).unwrap();
