@@ -2,6 +2,7 @@
 //! of before or of after the update.
 
 use crate::built::{DiskFile, run, text};
+use hostlab::Random;
 use partitions::kind::{self, label};
 use rusqlite::{Connection, OpenFlags};
 use sha2::{Digest, Sha256};
@@ -257,25 +258,30 @@ fn choose(log: &Log, judge: &Judge, sampling: Sampling) -> Vec<(usize, Loss)> {
     let entries = log.entries();
     let decides = |entry: &Entry| entry.sectors > 0 && judge.is_decisive(entry.sector * SECTOR);
     let decisive: Vec<usize> = (0..entries.len()).filter(|index| decides(&entries[*index])).collect();
-    let mut random = Random(sampling.seed);
+    let mut random = Random::new(sampling.seed);
     let mut chosen: Vec<(usize, Loss)> = (0..sampling.samples)
         .map(|number| {
             let place = if number % 2 == 0 || decisive.is_empty() {
-                random.below(entries.len() + 1)
+                index(&mut random, entries.len() + 1)
             } else {
-                decisive[random.below(decisive.len())] + 1 + random.below(3)
+                decisive[index(&mut random, decisive.len())] + 1 + index(&mut random, 3)
             };
             let loss = match number / 2 % 8 {
                 0 => Loss::All,
                 1 => Loss::Nothing,
-                2..5 => Loss::Some(random.next()),
-                _ => Loss::Torn(random.next()),
+                2..5 => Loss::Some(random.number()),
+                _ => Loss::Torn(random.number()),
             };
             (place.min(entries.len()), loss)
         })
         .collect();
     chosen.sort_by_key(|(place, _)| *place);
     chosen
+}
+
+/// A place in something of this length.
+fn index(random: &mut Random, len: usize) -> usize {
+    usize::try_from(random.below(len as u64)).expect("less than a usize")
 }
 
 /// Looks at states of a log over the disk from before it.
@@ -326,20 +332,4 @@ fn look_at<'a>(
         }
     }
     survey
-}
-
-/// `SplitMix64`.
-struct Random(u64);
-
-impl Random {
-    fn next(&mut self) -> u64 {
-        self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
-        let mixed = (self.0 ^ (self.0 >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
-        let mixed = (mixed ^ (mixed >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
-        mixed ^ (mixed >> 31)
-    }
-
-    fn below(&mut self, bound: usize) -> usize {
-        usize::try_from(self.next() % bound as u64).expect("less than a usize")
-    }
 }

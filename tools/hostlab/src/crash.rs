@@ -5,7 +5,7 @@
 //! commit was answered, or the one that was under way.
 
 use crate::http::Connection;
-use crate::{BootError, Lab, LabError, Running};
+use crate::{BootError, Lab, LabError, Random, Running};
 use serde_json::Value;
 use snafu::{ResultExt, Snafu, ensure};
 use std::path::PathBuf;
@@ -64,7 +64,7 @@ pub enum CrashError {
 pub fn crash(args: &CrashArgs) -> Result<CrashReport, CrashError> {
     let CrashArgs { dir, programs, kills, seed } = args;
     let lab = Lab::prepare(dir, programs, "metal-dev").context(LabSnafu)?;
-    let mut random = Random(*seed);
+    let mut random = Random::new(*seed);
     let mut report = CrashReport::default();
     let running = lab.start_fresh(0)?;
     let (usual, mut running) = usual_commit(&lab, running)?;
@@ -72,7 +72,7 @@ pub fn crash(args: &CrashArgs) -> Result<CrashReport, CrashError> {
     for round in 1..=*kills {
         let next = round.to_string();
         let span = u64::try_from(usual.as_nanos()).unwrap_or(u64::MAX).max(1);
-        let delay = Duration::from_nanos(random.next() % (span + span / 2));
+        let delay = Duration::from_nanos(random.below(span + span / 2));
         let answered = commit_and_kill(&lab, running, &next, delay).context(TalkSnafu { round })?;
         running = lab.start_server().context(BootSnafu { round })?;
         let values = read(&lab).context(TalkSnafu { round })?;
@@ -149,16 +149,4 @@ fn read(lab: &Lab) -> std::io::Result<Vec<String>> {
         .filter(|(name, _)| name.starts_with("crash."))
         .map(|(_, value)| value.as_str().unwrap_or_default().to_owned())
         .collect())
-}
-
-/// A small generator of pseudo-random numbers (splitmix64), so that a run can be repeated from its seed.
-struct Random(u64);
-
-impl Random {
-    fn next(&mut self) -> u64 {
-        self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
-        let mixed = (self.0 ^ (self.0 >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
-        let mixed = (mixed ^ (mixed >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
-        mixed ^ (mixed >> 31)
-    }
 }

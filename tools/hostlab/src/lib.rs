@@ -12,6 +12,7 @@ mod crash;
 mod file_server;
 pub mod http;
 mod image;
+mod random;
 pub mod vm;
 
 pub use boot::{BootError, Running, Step, StepResult};
@@ -19,6 +20,7 @@ pub use console::{HostArgs, host, show_crashes};
 pub use crash::{CrashArgs, CrashError, CrashReport, crash};
 pub use file_server::{Fault, FileServer, GUEST_HOST, Rules, Served, Trouble};
 pub use image::{LabError, PROGRAMS};
+pub use random::Random;
 
 use host::Host;
 use std::path::PathBuf;
