@@ -223,12 +223,24 @@ pub fn succeed(program: &str, arguments: &[&str]) -> String {
     said
 }
 
-/// Runs a program; gives its exit status and what it printed, or says that it was killed.
-pub fn run(program: &str, arguments: &[&str]) -> Result<(i32, String), String> {
+/// What a program ended with.
+#[derive(Debug)]
+pub struct Ran {
+    /// Its exit status.
+    pub code: i32,
+    /// What it printed.
+    pub said: String,
+    /// What it printed of errors.
+    pub cried: String,
+}
+
+/// Runs a program; says so where it was killed.
+pub fn run(program: &str, arguments: &[&str]) -> Result<Ran, String> {
     let output = output(program, arguments);
-    let said = String::from_utf8_lossy(&output.stdout).into_owned();
+    let [said, cried] =
+        [&output.stdout, &output.stderr].map(|text| String::from_utf8_lossy(text).into_owned());
     let code = output.status.code().ok_or_else(|| format!("{program} was killed: {}", output.status))?;
-    Ok((code, said))
+    Ok(Ran { code, said, cried })
 }
 
 fn output(program: &str, arguments: &[&str]) -> Output {

@@ -1,13 +1,17 @@
-//! What must hold of the disk of a host after a power cut: the set that boots next is whole, and the settings are those
-//! of before or of after the update.
+//! What must hold of the disk of a host after a power cut: the set that boots next is whole, the settings are those of
+//! before or of after the update, and what the boot needs to migrate them is there.
 
 use crate::built::{DiskFile, run, text};
+use host::Host;
+use host::program::chain;
 use hostlab::Random;
+use migrator::{Cache, Planned, Request, dry_run};
 use partitions::kind::{self, label};
 use rusqlite::{Connection, OpenFlags};
+use semver::Version;
 use sha2::{Digest, Sha256};
 use signpost::{Layout, SetName};
-use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::collections::{BTreeMap, HashMap};
 use std::fs::File;
 use std::io::{Read, Seek, SeekFrom};
 use std::ops::Range;
@@ -19,10 +23,16 @@ use write_log::{Entry, Fingerprint, Log, Loss, Replay, SECTOR, State};
 
 /// How much of an image is read at once.
 const CHUNK: usize = 1 << 20;
+/// Where a host mounts PRIVATE.
+const PRIVATE: &str = "var/lib/bottlerocket";
 /// Where the datastore is on PRIVATE.
 const CURRENT: &str = "datastore/current";
 /// Documents that updates keep on PRIVATE; each is one that can be read, or is not there.
 const DOCUMENTS: &str = "updates";
+/// The one of them that is there since the first boot: each boot writes it.
+const ATTEMPT: &str = "boot-attempt.json";
+/// The folder among them in which copies of repositories are made; only the one that counts is whole.
+const CACHE: &str = "cache";
 
 /// What a user has set: layer and key, and the value as JSON.
 pub type UserSettings = BTreeMap<(String, String), String>;
@@ -44,8 +54,19 @@ struct Place {
     hash: Range<u64>,
 }
 
-/// A set, if it is one that is judged, and the contents of its regions.
-type Key = (Option<SetName>, Vec<Fingerprint>);
+/// What a set may hold.
+#[derive(Clone, Debug)]
+pub struct Bootable {
+    /// Its version.
+    pub version: Version,
+    /// Its boot image, a file.
+    pub boot: PathBuf,
+    /// The root of trust in its root.
+    pub root_json: Vec<u8>,
+}
+
+/// What is judged, and the contents of its regions.
+type Key = (SetName, Vec<Fingerprint>);
 type Judged<T> = Arc<Mutex<HashMap<Key, Result<T, String>>>>;
 
 /// Judges states of one disk; what it has judged once it knows.
@@ -53,23 +74,25 @@ type Judged<T> = Arc<Mutex<HashMap<Key, Result<T, String>>>>;
 pub struct Judge {
     sets: [Place; 2],
     private: Range<u64>,
-    /// SHA-256 of the boot images that a set may hold.
-    boot_images: Arc<BTreeSet<([u8; 32], u64)>>,
-    known_sets: Judged<()>,
+    bootable: Arc<Vec<Bootable>>,
+    /// SHA-256 and length of their boot images.
+    digests: Arc<Vec<([u8; 32], usize)>>,
+    /// Which of them a set holds.
+    known_sets: Judged<usize>,
     known_settings: Judged<UserSettings>,
 }
 
 impl Judge {
-    /// Of a disk with this layout, whose sets may hold these boot images.
-    pub fn new(disk: &DiskFile, boot_images: &[PathBuf]) -> Self {
+    /// Of a disk with this layout, whose sets may hold these.
+    pub fn new(disk: &DiskFile, bootable: Vec<Bootable>) -> Self {
         let place = |[boot, root, hash]: [&str; 3]| Place {
             boot: disk.range(boot),
             root: disk.range(root),
             hash: disk.range(hash),
         };
-        let digest = |path: &PathBuf| {
-            let bytes = std::fs::read(path).unwrap_or_else(|e| panic!("{}: {e}", path.display()));
-            (Sha256::digest(&bytes).into(), bytes.len() as u64)
+        let digest = |Bootable { boot, .. }: &Bootable| {
+            let bytes = std::fs::read(boot).unwrap_or_else(|e| panic!("{}: {e}", boot.display()));
+            (Sha256::digest(&bytes).into(), bytes.len())
         };
         Self {
             sets: [
@@ -77,7 +100,8 @@ impl Judge {
                 place([label::BOOT_B, label::ROOT_B, label::HASH_B]),
             ],
             private: disk.range(label::PRIVATE),
-            boot_images: Arc::new(boot_images.iter().map(digest).collect()),
+            digests: Arc::new(bootable.iter().map(digest).collect()),
+            bootable: Arc::new(bootable),
             known_sets: Arc::default(),
             known_settings: Arc::default(),
         }
@@ -111,10 +135,10 @@ impl Judge {
         }
         let place = &self.sets[usize::from(set == SetName::B)];
         let key = [&place.boot, &place.root, &place.hash].map(|range| state.fingerprint(range));
-        once(&self.known_sets, (Some(set), key.to_vec()), || self.judge_set(state, place))
+        let holds = once(&self.known_sets, (set, key.to_vec()), || self.judge_set(state, place))
             .map_err(|why| format!("set {set}: {why}"))?;
-        let key = state.fingerprint(&self.private);
-        let settings = once(&self.known_settings, (None, vec![key]), || self.judge_settings(state))?;
+        let key = (set, vec![state.fingerprint(&self.private)]);
+        let settings = once(&self.known_settings, key, || self.judge_settings(state, &self.bootable[holds]))?;
         Ok(Found { set, settings })
     }
 
@@ -124,18 +148,16 @@ impl Judge {
         (sets, self.known_settings.lock().expect("no judge panics").len())
     }
 
-    fn judge_set(&self, state: &mut State<'_>, place: &Place) -> Result<(), String> {
+    /// Which of what it may hold a set does hold.
+    fn judge_set(&self, state: &mut State<'_>, place: &Place) -> Result<usize, String> {
         let boot = state.region(&place.boot).map_err(|e| e.to_string())?;
-        let is_known = self.boot_images.iter().any(|(digest, len)| {
-            usize::try_from(*len).is_ok_and(|len| Sha256::digest(&boot[..len])[..] == digest[..])
-        });
-        if !is_known {
-            return Err("its boot partition holds none of the boot images".to_owned());
-        }
+        let holds =
+            self.digests.iter().position(|(digest, len)| Sha256::digest(&boot[..*len])[..] == digest[..]);
+        let holds = holds.ok_or("its boot partition holds none of the boot images")?;
         let folder = TempDir::with_prefix("visco").map_err(|e| e.to_string())?;
         let file = folder.path().join("boot");
         std::fs::write(&file, &boot).map_err(|e| e.to_string())?;
-        let menu = run("debugfs", &["-R", "cat /grub/grub.cfg", text(&file)])?.1;
+        let menu = debugfs(&file, "cat /grub/grub.cfg")?;
         let mapping = mapping(&menu)?;
 
         let hash = state.region(&place.hash).map_err(|e| e.to_string())?;
@@ -147,31 +169,81 @@ impl Judge {
         state.seek(SeekFrom::Start(place.root.start)).map_err(|e| e.to_string())?;
         let data = std::io::BufReader::with_capacity(CHUNK, state.take(tree.data_blocks() * 4096));
         let bad = tree.bad_blocks(data).map_err(|e| format!("its root: {e}"))?;
-        if bad.is_empty() { Ok(()) } else { Err(format!("{} blocks of its root are wrong", bad.len())) }
+        if bad.is_empty() { Ok(holds) } else { Err(format!("{} blocks of its root are wrong", bad.len())) }
     }
 
-    fn judge_settings(&self, state: &State<'_>) -> Result<UserSettings, String> {
+    /// What the user has set, if the boot of this can go on with it.
+    fn judge_settings(&self, state: &State<'_>, boots: &Bootable) -> Result<UserSettings, String> {
         let folder = TempDir::with_prefix("visco").map_err(|e| e.to_string())?;
         let file = folder.path().join("private");
         let bytes = state.region(&self.private).map_err(|e| e.to_string())?;
         std::fs::write(&file, bytes).map_err(|e| e.to_string())?;
-        // What a mount does, and more: the journal first, then a look at everything.
-        let (code, said) = run("e2fsck", &["-fy", text(&file)])?;
-        if code > 1 {
-            return Err(format!("e2fsck of PRIVATE ended with {code}: {said}"));
-        }
-        let tree = folder.path().join("tree");
-        std::fs::create_dir(&tree).map_err(|e| e.to_string())?;
-        run("debugfs", &["-R", &format!("rdump / {}", text(&tree)), text(&file)])?;
-        for path in documents(&tree.join(DOCUMENTS)) {
+        mount(&file).map_err(|why| format!("PRIVATE: {why}"))?;
+        let host = Host::new(folder.path());
+        let tree = folder.path().join(PRIVATE);
+        std::fs::create_dir_all(&tree).map_err(|e| e.to_string())?;
+        debugfs(&file, &format!("rdump / {}", text(&tree)))?;
+
+        for path in documents(&tree.join(DOCUMENTS))? {
             let content = std::fs::read(&path).map_err(|e| format!("{}: {e}", path.display()))?;
             serde_json::from_slice::<serde_json::Value>(&content).map_err(|e| {
                 let name = path.strip_prefix(&tree).unwrap_or(&path);
                 format!("{} ({} bytes) is no JSON: {e}", name.display(), content.len())
             })?;
         }
-        settings_of(&tree)
+        let settings = settings_of(&tree)?;
+        can_migrate(&host, boots)?;
+        Ok(settings)
     }
+}
+
+/// Has the migrator decide what it will do at the boot: whether the copy of the repository is whole, from its
+/// signatures to the digest of each migration, and has the way to the version that boots.
+fn can_migrate(host: &Host, boots: &Bootable) -> Result<(), String> {
+    let cache = Cache::in_folder(&Path::new("/").join(PRIVATE).join(DOCUMENTS).join(CACHE).join("current"));
+    host.replace(&cache.root, &boots.root_json, 0o644).map_err(|e| chain(&e))?;
+    let link = Path::new("/").join(PRIVATE).join(CURRENT);
+    let request = Request { link, to: boots.version.clone(), random: 0 };
+    match dry_run(host, &request, &cache).map_err(|e| chain(&e))? {
+        Planned::NoStore => Err("there are no settings".to_owned()),
+        Planned::SameVersion { .. } | Planned::Migrate(_) => Ok(()),
+    }
+}
+
+/// Does to a file system what a mount does, and finds nothing else to be done: no host repairs PRIVATE.
+///
+/// A mount replays the journal. It also removes the inodes on the list of those that were deleted while they were open
+/// (`ext4_orphan_cleanup` in fs/ext4/super.c of Linux), and counts what is free anew from the descriptors of the groups
+/// (`ext4_count_free_clusters`): what the superblock says of that is not kept up while the file system is mounted.
+fn mount(file: &Path) -> Result<(), String> {
+    let replayed = run("e2fsck", &["-y", "-E", "journal_only", text(file)])?;
+    if replayed.code > 1 {
+        return Err(format!("its journal cannot be replayed: {}{}", replayed.said, replayed.cried));
+    }
+    let checked = run("e2fsck", &["-fy", text(file)])?;
+    let of_mount = ["Clearing orphaned inode ", "Free blocks count wrong (", "Free inodes count wrong ("];
+    let of_check = ["Pass ", "Fix? yes"];
+    // After the name of the file system, or of its file.
+    let last = ["***** FILE SYSTEM WAS MODIFIED *****", " non-contiguous), "];
+    let is_expected = |line: &&str| {
+        let begins = of_mount.iter().chain(&of_check).any(|begin| line.starts_with(begin));
+        line.is_empty() || begins || last.iter().any(|words| line.contains(words))
+    };
+    let wrong: Vec<&str> = checked.said.lines().filter(|line| !is_expected(line)).collect();
+    if checked.code > 1 || !wrong.is_empty() {
+        return Err(format!("e2fsck ended with {}: {}{}", checked.code, wrong.join("; "), checked.cried));
+    }
+    Ok(())
+}
+
+/// Asks `debugfs`, whose exit status says nothing of failures: it prints them, after its own name.
+fn debugfs(file: &Path, request: &str) -> Result<String, String> {
+    let asked = run("debugfs", &["-R", request, text(file)])?;
+    let cried: Vec<&str> = asked.cried.lines().filter(|line| !line.starts_with("debugfs 1.")).collect();
+    if asked.code != 0 || !cried.is_empty() {
+        return Err(format!("debugfs, '{request}': {}", cried.join("; ")));
+    }
+    Ok(asked.said)
 }
 
 /// What the user has set, of a copy of PRIVATE.
@@ -197,14 +269,25 @@ pub fn settings_of(private: &Path) -> Result<UserSettings, String> {
     rows.collect::<Result<_, _>>().map_err(wrong)
 }
 
-/// The JSON files below a folder, but not those of a cache that is still being made.
-fn documents(folder: &Path) -> Vec<PathBuf> {
-    let entries = std::fs::read_dir(folder).into_iter().flatten().flatten();
-    let (folders, files): (Vec<_>, Vec<_>) =
-        entries.map(|entry| entry.path()).partition(|path| path.is_dir());
-    let is_document = |path: &PathBuf| path.extension().is_some_and(|extension| extension == "json");
-    let inner = folders.iter().filter(|path| !path.ends_with("cache")).flat_map(|path| documents(path));
-    files.into_iter().filter(is_document).chain(inner).collect()
+/// The documents in a folder and those below it, without copies of repositories.
+fn documents(folder: &Path) -> Result<Vec<PathBuf>, String> {
+    if !folder.join(ATTEMPT).is_file() {
+        return Err(format!("there is no {DOCUMENTS}/{ATTEMPT}"));
+    }
+    let cache = folder.join(CACHE);
+    let (mut found, mut folders) = (Vec::new(), vec![folder.to_owned()]);
+    while let Some(folder) = folders.pop() {
+        let entries = std::fs::read_dir(&folder).and_then(Iterator::collect::<std::io::Result<Vec<_>>>);
+        for entry in entries.map_err(|e| format!("{}: {e}", folder.display()))? {
+            let path = entry.path();
+            if path.is_dir() && path != cache {
+                folders.push(path);
+            } else if path.extension().is_some_and(|extension| extension == "json") {
+                found.push(path);
+            }
+        }
+    }
+    Ok(found)
 }
 
 /// What the kernel's command line in a boot menu says of the root.
@@ -332,4 +415,69 @@ fn look_at<'a>(
         }
     }
     survey
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::built::succeed;
+
+    /// A file system with one file, and what `debugfs` makes of it.
+    fn file_system(requests: &[&str]) -> (TempDir, PathBuf) {
+        let folder = TempDir::with_prefix("visco").expect("a temporary directory can be made");
+        let [file, content] = ["private", "content"].map(|name| folder.path().join(name));
+        std::fs::write(&content, "content").expect("a file can be written");
+        succeed("mke2fs", &["-q", "-t", "ext4", "-b", "4096", text(&file), "16M"]);
+        for request in [&[&*format!("write {} f", text(&content))], requests].concat() {
+            succeed("debugfs", &["-w", "-R", request, text(&file)]);
+        }
+        (folder, file)
+    }
+
+    #[test]
+    fn a_mount_mends_what_it_counts_itself_and_nothing_else() {
+        let orphan = ["unlink f", "sif <12> links_count 0", "ssv last_orphan 12"];
+        let rows: [(&str, &[&str], bool); 6] = [
+            ("sound", &[], true),
+            ("the superblock counts wrong", &["ssv free_blocks_count 5", "ssv free_inodes_count 5"], true),
+            ("a file was deleted while it was open", &orphan, true),
+            ("a deleted file is on no list", &orphan[..2], false),
+            ("a group counts wrong", &["set_bg 0 free_blocks_count 5", "set_bg 0 checksum calc"], false),
+            ("a block in use is free", &["freeb 1"], false),
+        ];
+        for (what, requests, is_well) in rows {
+            let (_folder, file) = file_system(requests);
+            let mounted = mount(&file);
+            assert_eq!(mounted.is_ok(), is_well, "{what}: {mounted:?}");
+        }
+    }
+
+    #[test]
+    fn what_cannot_be_read_is_said() {
+        let (folder, file) = file_system(&[]);
+        let tree = folder.path().join("tree");
+        std::fs::create_dir(&tree).expect("a folder can be made");
+        debugfs(&file, &format!("rdump / {}", text(&tree))).expect("all of it can be read");
+        assert_eq!(std::fs::read(tree.join("f")).expect("it was read"), b"content");
+        let error = debugfs(&file, &format!("rdump / {}", text(&folder.path().join("nowhere"))));
+        assert!(error.is_err_and(|error| error.contains("nowhere")));
+        assert!(documents(&tree).is_err_and(|error| error.contains(ATTEMPT)));
+    }
+
+    #[test]
+    fn a_boot_that_has_to_migrate_needs_its_copy_of_the_repository() {
+        let folder = TempDir::with_prefix("visco").expect("a temporary directory can be made");
+        let host = Host::new(folder.path());
+        let of = |version: &str| {
+            let version = version.parse().expect("it is a version");
+            can_migrate(&host, &Bootable { version, boot: PathBuf::new(), root_json: b"{}".to_vec() })
+        };
+        assert!(of("1.0.0").is_err_and(|error| error == "there are no settings"));
+        let (stores, name) = (folder.path().join(PRIVATE).join("datastore"), "v1.0.0_0123456789abcdef");
+        std::fs::create_dir_all(stores.join(name)).expect("a folder can be made");
+        std::os::unix::fs::symlink(name, stores.join("current")).expect("a link can be made");
+        assert_eq!(of("1.0.0"), Ok(()));
+        let error = of("1.1.0").expect_err("there is no copy");
+        assert!(error.starts_with("find the migrations from 1.0.0 to 1.1.0: "), "{error}");
+    }
 }

@@ -3,7 +3,6 @@
 #![allow(clippy::unwrap_used, reason = "tests may panic")]
 
 use hostlab::vm::{Firmware, Machine, Spec, choose_accelerator};
-use partitions::kind::label;
 use serde_json::json;
 use std::collections::BTreeSet;
 use std::path::Path;
@@ -11,7 +10,7 @@ use std::time::Instant;
 use tempfile::TempDir;
 use tests::booted::{Booted, END_LIMIT};
 use tests::built::{BuiltImage, DiskFile, succeed, text};
-use tests::power_cut::{Judge, Sampling, Survey, survey};
+use tests::power_cut::{Bootable, Judge, Sampling, Survey, survey};
 use tests::updates::{KEPT, MOTD, UpdateLab, client, switch_off, version};
 use write_log::Log;
 
@@ -22,6 +21,18 @@ const SEED_VARIABLE: &str = "VISCO_SEED";
 
 fn number(variable: &str, default: u64) -> u64 {
     std::env::var(variable).map_or(default, |text| text.parse().expect("a number"))
+}
+
+/// What a set holds that has this image.
+fn bootable(image: &BuiltImage, folder: &Path) -> Bootable {
+    let [boot, root] = ["-boot.ext4", "-root.ext4"].map(|name| image.unpack(name, folder));
+    let files = folder.join("files");
+    succeed("fsck.erofs", &["--no-preserve", &format!("--extract={}", text(&files)), text(&root)]);
+    let root_json = std::fs::read(files.join("usr/share/updog/root.json")).unwrap();
+    for path in [&files, &root] {
+        succeed("rm", &["-rf", text(path)]);
+    }
+    Bootable { version: image.said("version").parse().unwrap(), boot, root_json }
 }
 
 /// Looks at the states of a recorded machine, which is off.
@@ -61,7 +72,7 @@ fn a_cut_during_a_boot_and_a_commit_leaves_the_settings_of_before_or_after() {
     let spec = Spec::new(folder.path().join("vm"), image.disk());
     let mut spec = Spec { firmware: Firmware::Bios, accelerator: choose_accelerator(), ..spec };
     let disk = DiskFile::open(Machine::prepare(&spec).unwrap().disk());
-    let judge = Judge::new(&disk, &[disk.cut(label::BOOT_A, folder.path())]);
+    let judge = Judge::new(&disk, vec![bootable(&image, folder.path())]);
 
     let what = "power cuts, a first boot";
     let mut booted = Booted::after(Machine::start(&spec).unwrap(), what, 0, 0);
@@ -101,9 +112,8 @@ fn a_cut_at_any_moment_of_an_update_leaves_a_host_that_boots() {
     let base = DiskFile::open(prepared.join("disk.img"));
     let folder = TempDir::with_prefix("visco").unwrap();
 
-    let images =
-        [lab.first.unpack("-boot.ext4", folder.path()), lab.next.unpack("-boot.ext4", folder.path())];
-    let judge = Judge::new(&base, &images);
+    let holds = [&lab.first, &lab.next].map(|image| bootable(image, folder.path()));
+    let judge = Judge::new(&base, holds.into());
 
     spec.is_recorded = true;
     let booted = Booted::after(Machine::start(&spec).unwrap(), "power cuts, an update", 0, 0);
