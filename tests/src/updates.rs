@@ -2,8 +2,8 @@
 
 use crate::booted::{Booted, END_LIMIT, failed, sound_disk};
 use crate::built::{BuiltImage, DiskFile, IMAGE_VARIABLE, NEXT_IMAGE_VARIABLE, succeed, text};
+use hostlab::FileServer;
 use hostlab::vm::{Firmware, Machine, NET_TOML, Spec, choose_accelerator, update_settings};
-use hostlab::{FileServer, Rules};
 use partitions::kind::label;
 use serde_json::{Value, json};
 use signpost::{BootState, Layout, SetName};
@@ -29,60 +29,63 @@ pub const MOTD: [&str; 2] = ["before the update", "after the update"];
 /// A setting that no migration touches.
 pub const KEPT: &str = "kept.example.com";
 
-/// Two versions, what publishes the second, and disks with the first.
+/// Two versions, what offers the second, and disks with the first.
 #[derive(Debug)]
 pub struct UpdateLab {
     /// The version that hosts begin with.
     pub first: BuiltImage,
     /// The version that they are updated to.
     pub next: BuiltImage,
-    /// What serves the repository.
-    pub server: FileServer,
+    /// What the hosts of the prepared disks find: the next version for everybody, with a migration of `motd`.
+    pub repository: Repository,
     folder: PathBuf,
-    published: u32,
     prepared: OnceLock<PathBuf>,
     ready: OnceLock<PathBuf>,
 }
 
-impl UpdateLab {
-    /// In a folder that is emptied; the next version is offered to everybody, with a migration of `motd`.
-    pub fn new(folder: &Path) -> Self {
-        if folder.exists() {
-            fs::remove_dir_all(folder).unwrap();
-        }
-        fs::create_dir_all(folder.join("migrations")).unwrap();
-        let current = folder.join("current");
-        let server = FileServer::start(&current, Rules::default()).unwrap();
-        let (first, next) = (BuiltImage::of(IMAGE_VARIABLE), BuiltImage::of(NEXT_IMAGE_VARIABLE));
-        let (prepared, ready) = (OnceLock::new(), OnceLock::new());
-        let mut lab = Self { first, next, server, folder: folder.to_owned(), published: 0, prepared, ready };
-        lab.publish(EVERYBODY);
-        lab
+/// A repository with the next version, which is served to machines.
+#[derive(Debug)]
+pub struct Repository {
+    /// What serves it.
+    pub server: FileServer,
+    folder: PathBuf,
+    published: u32,
+}
+
+/// How the settings come from the first version to the next.
+#[derive(Clone, Copy, Debug)]
+pub enum Migration<'a> {
+    /// By a row that changes `motd`.
+    Rows,
+    /// By a program.
+    Program(&'a [u8]),
+}
+
+impl Repository {
+    /// Publishes the next version with these waves in a folder that is made, and serves it.
+    fn publish_first(folder: &Path, images: [&BuiltImage; 2], waves: &str, migration: Migration<'_>) -> Self {
+        fs::create_dir_all(folder).unwrap();
+        let server = FileServer::start(folder.join("current")).unwrap();
+        let mut repository = Self { server, folder: folder.to_owned(), published: 0 };
+        repository.publish(images, waves, migration);
+        repository
     }
 
     /// Publishes the next version with these waves; from then on that is what is served.
-    pub fn publish(&mut self, waves: &str) {
-        let (from, to) = (self.first.said("version"), self.next.said("version"));
+    fn publish(&mut self, [first, next]: [&BuiltImage; 2], waves: &str, migration: Migration<'_>) {
+        let (from, to) = (first.said("version"), next.said("version"));
         let (policy, release) = (self.folder.join("waves.toml"), self.folder.join("Release.toml"));
         fs::write(&policy, waves).unwrap();
-        let migration = format!("migrate_v{to}_motd.lz4");
-        let text_of = format!("version = '{to}'\n\n[migrations]\n\"({from}, {to})\" = [\"{migration}\"]\n");
+        let name = format!("{}.lz4", self.write_migration(to, migration));
+        let text_of = format!("version = '{to}'\n\n[migrations]\n\"({from}, {to})\" = [\"{name}\"]\n");
         fs::write(&release, text_of).unwrap();
-        let rows = self.folder.join(format!("migrations/v{to}"));
-        fs::create_dir_all(&rows).unwrap();
-        let [old, new] = MOTD;
-        let row = format!(
-            "description = 'The greeting follows.'\n\n[[rows]]\n\
-             replace = {{ key = 'settings.motd', old = '{old}', new = '{new}' }}\n"
-        );
-        fs::write(rows.join("motd.toml"), row).unwrap();
 
         self.published += 1;
         let name = format!("repository-{}", self.published);
         let mut pubsys = Command::new(tool("pubsys"));
         pubsys.args(["repo", "--from-scratch", "--outdir"]).arg(self.folder.join(&name));
-        pubsys.args(["--variant", self.next.said("variant"), "--arch", self.next.said("arch")]);
-        pubsys.arg("--images").arg(self.next.folder());
+        pubsys.args(["--variant", next.said("variant"), "--arch", next.said("arch")]);
+        pubsys.arg("--images").arg(next.folder());
         pubsys.arg("--wave-policy-path").arg(policy).arg("--release-config-path").arg(release);
         pubsys.arg("--migrations").arg(self.folder.join("migrations"));
         pubsys.env("BUILDSYS_ROOT_DIR", Path::new(env!("CARGO_MANIFEST_DIR")).join(".."));
@@ -91,7 +94,66 @@ impl UpdateLab {
 
         let new = self.folder.join(".current");
         std::os::unix::fs::symlink(name, &new).unwrap();
-        fs::rename(new, self.folder.join("current")).unwrap();
+        fs::rename(new, self.current()).unwrap();
+    }
+
+    /// Puts a migration where `pubsys` looks for it; gives its name.
+    fn write_migration(&self, to: &str, migration: Migration<'_>) -> String {
+        let folder = self.folder.join("migrations");
+        let rows = folder.join(format!("v{to}"));
+        fs::create_dir_all(&rows).unwrap();
+        match migration {
+            Migration::Rows => {
+                let [old, new] = MOTD;
+                let row = format!(
+                    "description = 'The greeting follows.'\n\n[[rows]]\n\
+                     replace = {{ key = 'settings.motd', old = '{old}', new = '{new}' }}\n"
+                );
+                fs::write(rows.join("motd.toml"), row).unwrap();
+                format!("migrate_v{to}_motd")
+            }
+            Migration::Program(program) => {
+                let name = format!("migrate_v{to}_program");
+                fs::write(folder.join(&name), program).unwrap();
+                name
+            }
+        }
+    }
+
+    fn current(&self) -> PathBuf {
+        self.folder.join("current")
+    }
+
+    /// The settings of a host of this system that takes its updates from here, and waits for its wave.
+    pub fn settings(&self, os: &Value) -> Value {
+        let mut settings = update_settings(&self.server.guest_url(), &self.current(), os).unwrap();
+        settings["ignore-waves"] = json!(false);
+        settings
+    }
+}
+
+impl UpdateLab {
+    /// In a folder that is emptied.
+    pub fn new(folder: &Path) -> Self {
+        if folder.exists() {
+            fs::remove_dir_all(folder).unwrap();
+        }
+        let (first, next) = (BuiltImage::of(IMAGE_VARIABLE), BuiltImage::of(NEXT_IMAGE_VARIABLE));
+        let place = folder.join("repository");
+        let repository = Repository::publish_first(&place, [&first, &next], EVERYBODY, Migration::Rows);
+        let (prepared, ready) = (OnceLock::new(), OnceLock::new());
+        Self { first, next, repository, folder: folder.to_owned(), prepared, ready }
+    }
+
+    /// Another repository with the next version, in a folder of its own.
+    pub fn repository(&self, name: &str, waves: &str, migration: Migration<'_>) -> Repository {
+        let folder = self.folder.join(format!("repository-{name}"));
+        Repository::publish_first(&folder, [&self.first, &self.next], waves, migration)
+    }
+
+    /// Publishes the next version in a repository anew, with these waves and the usual migration.
+    pub fn publish(&self, repository: &mut Repository, waves: &str) {
+        repository.publish([&self.first, &self.next], waves, Migration::Rows);
     }
 
     /// A machine of the first version, in a folder of its own, with the disk `disk` or a fresh one.
@@ -119,10 +181,7 @@ impl UpdateLab {
     fn prepare(&self) -> PathBuf {
         let spec = self.spec("prepared", None);
         let booted = Booted::after(Machine::start(&spec).unwrap(), "preparing the first version", 0, 0);
-        let repository = self.folder.join("current");
-        let os = booted.get(routes::OS);
-        let mut updates = update_settings(&self.server.guest_url(), &repository, &os).unwrap();
-        updates["ignore-waves"] = json!(false);
+        let mut updates = self.repository.settings(&booted.get(routes::OS));
         updates["seed"] = json!(1000);
         // Some times as long as a boot, and no longer: a test waits for it.
         let health = json!({ "deadline": 180 });
@@ -134,18 +193,20 @@ impl UpdateLab {
 
     /// The folder of a disk that will boot the next version for the first time.
     pub fn ready(&self) -> &Path {
-        self.ready.get_or_init(|| self.install_next())
+        self.ready.get_or_init(|| self.install("ready", &self.repository))
     }
 
-    fn install_next(&self) -> PathBuf {
-        let spec = self.spec("ready", Some(self.prepared()));
+    /// The same of a disk whose host takes the next version from this repository.
+    pub fn install(&self, name: &str, repository: &Repository) -> PathBuf {
+        let spec = self.spec(name, Some(self.prepared()));
         let booted = Booted::after(Machine::start(&spec).unwrap(), "installing the next version", 0, 0);
+        booted.set(&json!({ "updates": repository.settings(&booted.get(routes::OS)) }));
         let begun = Instant::now();
         client(&booted, &["update", "apply", "--check"]);
         eprintln!(
-            "figure: an update is installed in {:.0} s, {:.1} MiB served",
+            "figure: {name}: an update is installed in {:.0} s, {:.1} MiB served",
             begun.elapsed().as_secs_f64(),
-            mebibytes(self.server.bytes_served())
+            mebibytes(repository.server.bytes_served())
         );
         assert_eq!(status(&booted)["update_state"], "Ready");
         switch_off(booted);
@@ -178,7 +239,7 @@ pub fn client(booted: &Booted, words: &[&str]) -> String {
 }
 
 /// Runs the client on a host.
-pub fn client_output(booted: &Booted, words: &[&str]) -> Output {
+fn client_output(booted: &Booted, words: &[&str]) -> Output {
     let mut client = Command::new(tool("apiclient"));
     client.arg("--socket-path").arg(booted.machine.files().api()).args(words).output().unwrap()
 }
@@ -186,6 +247,19 @@ pub fn client_output(booted: &Booted, words: &[&str]) -> Output {
 /// What a host knows of its updates.
 pub fn status(booted: &Booted) -> Value {
     booted.get(routes::UPDATES_STATUS)
+}
+
+/// What a host knows of its updates once it has told what became of the last one: that is written down beside the boot,
+/// not before its end.
+pub fn last_update(booted: &Booted) -> Value {
+    let known = (0..60).find_map(|_| {
+        let known = status(booted);
+        (known["last_update"] != Value::Null).then_some(known).or_else(|| {
+            wait(Duration::from_secs(1));
+            None
+        })
+    });
+    known.unwrap_or_else(|| panic!("the status does not say what became of the update: {}", status(booted)))
 }
 
 /// The version that runs.
@@ -269,7 +343,7 @@ fn mebibytes(bytes: u64) -> f64 {
     bytes as f64 / f64::from(1 << 20)
 }
 
-fn tool(name: &str) -> PathBuf {
+pub(crate) fn tool(name: &str) -> PathBuf {
     let folder = std::env::var_os(TOOLS_VARIABLE)
         .unwrap_or_else(|| panic!("{TOOLS_VARIABLE} is not set: './make test-image' runs these tests"));
     Path::new(&folder).join(name)

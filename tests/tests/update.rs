@@ -2,6 +2,7 @@
 //! back, and machines that are killed on the way. `./make test-image -- update` runs these tests.
 #![allow(clippy::unwrap_used, reason = "tests may panic")]
 
+use hostlab::Served;
 use hostlab::vm::{Machine, VmError};
 use partitions::kind::label;
 use serde_json::{Value, json};
@@ -9,13 +10,13 @@ use signpost::{Command, SetName, TRIES};
 use std::fs::{self, File};
 use std::os::unix::fs::{FileExt, symlink};
 use std::path::Path;
-use std::sync::{LazyLock, PoisonError, RwLock, RwLockReadGuard};
+use std::sync::LazyLock;
 use std::time::Duration;
 use tests::booted::{Booted, kernels};
 use tests::built::{DiskFile, succeed};
 use tests::updates::{
-    EVERYBODY, KEPT, LATER, MOTD, UpdateLab, boot_state, client, client_output, edit_boot_b, rebuild_root_b,
-    set_boot_state, status, switch_off, version, wait,
+    EVERYBODY, KEPT, LATER, MOTD, Migration, Repository, UpdateLab, boot_state, client, edit_boot_b,
+    rebuild_root_b, set_boot_state, status, switch_off, version, wait,
 };
 use wire::routes;
 
@@ -25,14 +26,14 @@ const KILLS_VARIABLE: &str = "VISCO_KILLS";
 const SEED_VARIABLE: &str = "VISCO_SEED";
 /// Where the first block of a root is that a mount reads: the superblock of erofs.
 const SUPERBLOCK: u64 = 1024;
+/// Part of the name of the file whose parts a root is made of.
+const ROOT_IMAGE: &str = "-root.ext4.zst";
+/// How much of a part comes before the connection breaks.
+const BROKEN_AFTER: u64 = 1000;
 
-static LAB: LazyLock<RwLock<UpdateLab>> =
-    LazyLock::new(|| RwLock::new(UpdateLab::new(&Path::new(env!("CARGO_TARGET_TMPDIR")).join("update"))));
-
-/// The disks and the repository of all tests; a failure of one of them is no reason for the others to fail.
-fn lab() -> RwLockReadGuard<'static, UpdateLab> {
-    LAB.read().unwrap_or_else(PoisonError::into_inner)
-}
+/// The disks and the repository of all tests; what one of them publishes the others must not find.
+static LAB: LazyLock<UpdateLab> =
+    LazyLock::new(|| UpdateLab::new(&Path::new(env!("CARGO_TARGET_TMPDIR")).join("update")));
 
 fn motd(booted: &Booted) -> Value {
     booted.setting("motd")
@@ -46,13 +47,13 @@ fn assert_kept(booted: &Booted) {
 #[test]
 #[ignore = "needs built images"]
 fn a_host_waits_for_its_wave_updates_migrates_its_settings_and_can_go_back() {
-    // Alone: what it publishes the others would find.
-    let mut lab = LAB.write().unwrap_or_else(PoisonError::into_inner);
+    let lab = &*LAB;
     let spec = lab.spec("good", Some(lab.prepared()));
-    lab.publish(LATER);
+    let mut repository = lab.repository("waves", LATER, Migration::Rows);
     let [first, next] = [&lab.first, &lab.next].map(|image| image.said("version").to_owned());
     let booted = Booted::after(Machine::start(&spec).unwrap(), "a good update", 0, 0);
     assert_eq!(version(&booted), first);
+    booted.set(&json!({ "updates": repository.settings(&booted.get(routes::OS)) }));
 
     // Not yet, and when.
     let said = client(&booted, &["update", "check"]);
@@ -60,15 +61,22 @@ fn a_host_waits_for_its_wave_updates_migrates_its_settings_and_can_go_back() {
     let turn = &known["chosen_update_turn"];
     assert_eq!((&turn["version"], &turn["open"]), (&json!(next), &json!(false)), "{known}\n{said}");
     assert!(turn["opens"].as_str().is_some_and(|time| said.contains(&time[..10])), "{turn}\n{said}");
-    client_output(&booted, &["update", "apply", "--check"]);
+    let said = client(&booted, &["update", "apply", "--check"]);
+    let not_yet = format!("no update yet: the wave of this host for {next} has not opened; it opens 2");
+    assert!(said.contains(&not_yet), "{said}");
     assert_eq!(status(&booted)["staging_partition"], Value::Null, "nothing is installed before its time");
+    assert_eq!(of_root(&repository), [], "nothing of the image is fetched");
 
-    // Now.
-    lab.publish(EVERYBODY);
+    // Now, over a network that fails twice.
+    lab.publish(&mut repository, EVERYBODY);
     let said = client(&booted, &["update", "check"]);
     assert!(said.contains(&next), "{said}");
     let kernels_before = kernels(&booted.machine);
+    repository.server.break_off(ROOT_IMAGE, BROKEN_AFTER, 2);
     client(&booted, &["update", "apply", "--check", "--reboot"]);
+    let served = of_root(&repository);
+    assert_eq!(served.iter().filter(|served| served.is_broken).count(), 2, "{served:?}");
+    assert!(served.last().is_some_and(|served| !served.is_broken), "the update went on: {served:?}");
     let Booted { machine, what } = booted;
     let booted = Booted::after_kernel(machine, what, kernels_before + 1);
     assert_eq!(version(&booted), next);
@@ -99,9 +107,16 @@ fn a_host_waits_for_its_wave_updates_migrates_its_settings_and_can_go_back() {
     assert_eq!(state.next(), Some(SetName::A));
 }
 
+/// What was fetched of the image.
+fn of_root(repository: &Repository) -> Vec<Served> {
+    let mut served = repository.server.served();
+    served.retain(|served| served.path.contains(ROOT_IMAGE));
+    served
+}
+
 /// Boots a disk whose next version was broken by `damage`, and finds the host back with its first version.
 fn falls_back(what: &'static str, tries: u8, reason: &[&str], damage: impl FnOnce(&DiskFile, &Path)) {
-    let lab = lab();
+    let lab = &*LAB;
     let spec = lab.spec(&what.replace(' ', "-"), Some(lab.ready()));
     let disk = DiskFile::open(Machine::prepare(&spec).unwrap().disk());
     damage(&disk, &spec.dir);
@@ -207,7 +222,7 @@ fn a_machine_that_is_killed_at_any_moment_of_an_update_comes_up_again() {
         std::env::var(variable).map_or(default, |text: String| text.parse().expect("a number"))
     };
     let (kills, mut random) = (number(KILLS_VARIABLE, KILLS), number(SEED_VARIABLE, 1));
-    let lab = lab();
+    let lab = &*LAB;
     let spec = lab.spec("killed", Some(lab.prepared()));
     let [first, next] = [&lab.first, &lab.next].map(|image| image.said("version").to_owned());
     let mut booted = Booted::after(Machine::start(&spec).unwrap(), "killed", 0, 0);

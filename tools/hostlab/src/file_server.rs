@@ -1,5 +1,5 @@
 //! An HTTP/1.1 server of a folder on this machine, for guests that fetch their updates from it: byte ranges, and on
-//! demand the troubles of a real network.
+//! demand connections that break.
 //!
 //! A thread for each connection; QEMU's user network makes the loopback of this machine the guest's [`GUEST_HOST`].
 
@@ -11,7 +11,7 @@ use std::ops::Range;
 use std::path::{Component, Path, PathBuf};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 /// The address of this machine's loopback in a guest with QEMU's user network.
 pub const GUEST_HOST: &str = "10.0.2.2";
@@ -22,37 +22,15 @@ const HEAD_LIMIT: u64 = 64 << 10;
 /// How long a connection may be idle.
 const IDLE_LIMIT: Duration = Duration::from_mins(2);
 
-/// How the server behaves; it may be changed while it runs.
-#[derive(Clone, Debug, Default)]
-pub struct Rules {
-    /// Bytes that all connections together get in a second.
-    pub bytes_per_second: Option<u64>,
-    /// What goes wrong, and where.
-    pub faults: Vec<Fault>,
-}
-
-/// Something that goes wrong.
-#[derive(Clone, Debug)]
-pub struct Fault {
-    /// A part of the paths it happens to; an empty one is part of every path.
-    pub path: String,
-    /// What happens.
-    pub trouble: Trouble,
-    /// How often it happens before all is well; always where there is none.
-    pub times: Option<u32>,
-}
-
-/// What can go wrong.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Trouble {
-    /// The connection ends after so many bytes of a body.
-    DropAfter(u64),
-    /// Nothing but this status.
-    Status(u16),
-    /// The server knows no ranges: whole files only.
-    NoRanges,
-    /// A range that was asked for is answered with one that begins a block later.
-    WrongRange,
+/// A connection that is to break while it sends a file.
+#[derive(Debug)]
+struct Break {
+    /// A part of the paths it happens to.
+    path: String,
+    /// How many bytes of a body are sent before.
+    after: u64,
+    /// How often it still happens.
+    times: u32,
 }
 
 /// A request that was answered.
@@ -64,6 +42,8 @@ pub struct Served {
     pub status: u16,
     /// How many bytes of the body were sent.
     pub bytes: u64,
+    /// Whether the connection was broken before the end of the body.
+    pub is_broken: bool,
 }
 
 /// A server that runs; dropping it ends it.
@@ -76,23 +56,20 @@ pub struct FileServer {
 #[derive(Debug)]
 struct Shared {
     folder: PathBuf,
-    rules: Mutex<Rules>,
+    broken: Mutex<Option<Break>>,
     served: Mutex<Vec<Served>>,
-    /// When the next byte may be sent.
-    next_byte: Mutex<Instant>,
     is_over: AtomicBool,
 }
 
 impl FileServer {
     /// Serves a folder on a port of the loopback that the kernel chooses.
-    pub fn start(folder: impl Into<PathBuf>, rules: Rules) -> io::Result<Self> {
+    pub fn start(folder: impl Into<PathBuf>) -> io::Result<Self> {
         let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0))?;
         let address = listener.local_addr()?;
         let shared = Arc::new(Shared {
             folder: folder.into(),
-            rules: Mutex::new(rules),
+            broken: Mutex::default(),
             served: Mutex::default(),
-            next_byte: Mutex::new(Instant::now()),
             is_over: AtomicBool::new(false),
         });
         let of_thread = Arc::clone(&shared);
@@ -100,19 +77,14 @@ impl FileServer {
         Ok(Self { address, shared })
     }
 
-    /// Where programs of this machine find it, `http://127.0.0.1:PORT`.
-    pub fn url(&self) -> String {
-        format!("http://{}", self.address)
-    }
-
     /// Where a guest finds it.
     pub fn guest_url(&self) -> String {
         format!("http://{GUEST_HOST}:{}", self.address.port())
     }
 
-    /// Changes how it behaves, from the next request on.
-    pub fn set_rules(&self, rules: Rules) {
-        *lock(&self.shared.rules) = rules;
+    /// Breaks the next `times` connections that send a file whose path has `part` in it, after so many bytes of a body.
+    pub fn break_off(&self, part: &str, after: u64, times: u32) {
+        *lock(&self.shared.broken) = Some(Break { path: part.to_owned(), after, times });
     }
 
     /// The requests that were answered, in the order in which they ended.
@@ -236,113 +208,81 @@ fn file_of(folder: &Path, path: &str) -> Option<PathBuf> {
 impl Shared {
     /// Answers a request; tells whether the connection can go on.
     fn answer(&self, request: &Request, stream: &mut impl Write) -> io::Result<bool> {
-        let trouble = self.trouble(&request.path);
-        let mut served = Served { path: request.path.clone(), status: 200, bytes: 0 };
-        let goes_on = self.send(request, trouble, &mut served, stream);
+        let mut served = Served { path: request.path.clone(), status: 200, bytes: 0, is_broken: false };
+        let sent = self.send(request, &mut served, stream);
+        let goes_on = sent.map(|()| !served.is_broken);
         lock(&self.served).push(served);
         goes_on
     }
 
-    fn trouble(&self, path: &str) -> Option<Trouble> {
-        let mut rules = lock(&self.rules);
-        let fault =
-            rules.faults.iter_mut().find(|fault| path.contains(&fault.path) && fault.times != Some(0))?;
-        fault.times = fault.times.map(|times| times - 1);
-        Some(fault.trouble)
-    }
-
-    fn send(
-        &self,
-        request: &Request,
-        trouble: Option<Trouble>,
-        served: &mut Served,
-        stream: &mut impl Write,
-    ) -> io::Result<bool> {
+    fn send(&self, request: &Request, served: &mut Served, stream: &mut impl Write) -> io::Result<()> {
         let file = file_of(&self.folder, &request.path).filter(|path| path.is_file());
         let len = file.as_ref().map_or(Ok(0), |path| path.metadata().map(|metadata| metadata.len()))?;
-        let answer = match (trouble, &file) {
-            (Some(Trouble::Status(status)), _) => Answer::Status(status),
+        let answer = match &file {
             _ if !["GET", "HEAD"].contains(&request.method.as_str()) => Answer::Status(405),
-            (_, None) => Answer::Status(404),
-            (Some(Trouble::NoRanges), _) => Answer::Whole,
-            _ => choose(request.range.as_deref(), len),
+            None => Answer::Status(404),
+            Some(_) => choose(request.range.as_deref(), len),
         };
         let range = match answer {
             Answer::Status(status) => {
                 served.status = status;
                 let text = format!("{status}\n");
-                write!(stream, "HTTP/1.1 {status} -\r\ncontent-length: {}\r\n\r\n{text}", text.len())?;
-                return Ok(true);
+                return write!(stream, "HTTP/1.1 {status} -\r\ncontent-length: {}\r\n\r\n{text}", text.len());
             }
             Answer::Whole => {
-                let ranges = if trouble == Some(Trouble::NoRanges) { "none" } else { "bytes" };
-                write!(
-                    stream,
-                    "HTTP/1.1 200 OK\r\naccept-ranges: {ranges}\r\ncontent-length: {len}\r\n\r\n"
-                )?;
+                write!(stream, "HTTP/1.1 200 OK\r\naccept-ranges: bytes\r\ncontent-length: {len}\r\n\r\n")?;
                 0..len
             }
             Answer::Part(range) => {
                 served.status = 206;
-                let shift = if trouble == Some(Trouble::WrongRange) { 4096 } else { 0 };
-                let range = range.start + shift..(range.end + shift).min(len).max(range.start + shift);
                 write!(
                     stream,
                     "HTTP/1.1 206 Partial Content\r\ncontent-range: bytes {}-{}/{len}\r\ncontent-length: {}\r\n\r\n",
                     range.start,
-                    range.end.saturating_sub(1),
+                    range.end - 1,
                     range.end - range.start
                 )?;
                 range
             }
         };
         if request.method == "HEAD" {
-            return Ok(true);
+            return Ok(());
         }
-        let path = file.expect("only a file is sent");
-        self.send_body(&path, &range, trouble, served, stream)
+        self.send_body(&file.expect("only a file is sent"), &range, served, stream)
     }
 
     fn send_body(
         &self,
         path: &Path,
         range: &Range<u64>,
-        trouble: Option<Trouble>,
         served: &mut Served,
         stream: &mut impl Write,
-    ) -> io::Result<bool> {
+    ) -> io::Result<()> {
         let mut file = File::open(path)?;
         file.seek(SeekFrom::Start(range.start))?;
         let wanted = range.end - range.start;
-        let limit = match trouble {
-            Some(Trouble::DropAfter(bytes)) => bytes.min(wanted),
-            _ => wanted,
-        };
-        let mut body = file.take(limit);
+        let broken_after = self.broken_after(&served.path, wanted);
+        served.is_broken = broken_after.is_some();
+        let mut body = file.take(broken_after.unwrap_or(wanted));
         let mut chunk = vec![0; CHUNK];
         loop {
-            let speed = lock(&self.rules).bytes_per_second;
-            let most =
-                speed.map_or(CHUNK, |speed| usize::try_from(speed / 8).unwrap_or(CHUNK).clamp(1, CHUNK));
-            let count = body.read(&mut chunk[..most])?;
+            let count = body.read(&mut chunk)?;
             if count == 0 {
-                return Ok(limit == wanted);
-            }
-            if let Some(speed) = speed {
-                std::thread::sleep(self.delay(count as u64, speed));
+                return Ok(());
             }
             stream.write_all(&chunk[..count])?;
             served.bytes += count as u64;
         }
     }
 
-    /// How long to wait before so many bytes are sent.
-    fn delay(&self, count: u64, speed: u64) -> Duration {
-        let mut next = lock(&self.next_byte);
-        let now = Instant::now();
-        let start = (*next).max(now);
-        *next = start + Duration::from_nanos(count.saturating_mul(1_000_000_000) / speed.max(1));
-        start - now
+    /// After how many bytes an answer is to break off, if it is one of those.
+    fn broken_after(&self, path: &str, wanted: u64) -> Option<u64> {
+        let mut broken = lock(&self.broken);
+        let broken = broken
+            .as_mut()
+            .filter(|broken| broken.times > 0 && wanted > broken.after && path.contains(&broken.path))?;
+        broken.times -= 1;
+        Some(broken.after)
     }
 }
 
@@ -362,11 +302,11 @@ mod tests {
         (head[9..12].parse().unwrap(), head, answer[end..].to_vec())
     }
 
-    fn server(rules: Rules) -> (tempfile::TempDir, FileServer) {
+    fn server() -> (tempfile::TempDir, FileServer) {
         let folder = tempfile::tempdir().unwrap();
         std::fs::create_dir(folder.path().join("a")).unwrap();
         std::fs::write(folder.path().join("a/b c"), "0123456789").unwrap();
-        let server = FileServer::start(folder.path(), rules).unwrap();
+        let server = FileServer::start(folder.path()).unwrap();
         (folder, server)
     }
 
@@ -401,7 +341,7 @@ mod tests {
 
     #[test]
     fn files_and_parts_of_them_are_served() {
-        let (_folder, server) = server(Rules::default());
+        let (_folder, server) = server();
         assert_eq!(ask(&server, "/a/b%20c", "").2, b"0123456789");
         let (status, head, body) = ask(&server, "/a/b%20c", "Range: bytes=3-5\r\n");
         assert_eq!((status, &body[..]), (206, &b"345"[..]));
@@ -412,30 +352,13 @@ mod tests {
     }
 
     #[test]
-    fn troubles_come_as_often_as_they_should() {
-        let fault = |trouble, times| Fault { path: "b".into(), trouble, times };
-        let rules = Rules {
-            bytes_per_second: Some(1 << 20),
-            faults: vec![
-                fault(Trouble::Status(500), Some(1)),
-                fault(Trouble::DropAfter(4), Some(1)),
-                fault(Trouble::NoRanges, Some(1)),
-            ],
-        };
-        let (_folder, server) = server(rules);
-        let range = "Range: bytes=0-1\r\n";
-        let said: Vec<_> = (0..4).map(|_| ask(&server, "/a/b%20c", range)).collect();
-        let said: Vec<_> = said.iter().map(|(status, _, body)| (*status, body.len())).collect();
-        assert_eq!(said, [(500, 4), (206, 2), (200, 10), (206, 2)]);
-        server.set_rules(Rules { faults: vec![fault(Trouble::DropAfter(4), None)], ..Rules::default() });
-        assert_eq!(ask(&server, "/a/b%20c", "").2, b"0123");
-    }
-
-    #[test]
-    fn a_slow_server_takes_its_time() {
-        let (_folder, server) = server(Rules { bytes_per_second: Some(40), ..Rules::default() });
-        let begun = Instant::now();
-        assert_eq!(ask(&server, "/a/b%20c", "").2, b"0123456789");
-        assert!(begun.elapsed() >= Duration::from_millis(100), "{:?}", begun.elapsed());
+    fn connections_break_as_often_as_they_should_and_only_of_longer_answers() {
+        let (_folder, server) = server();
+        server.break_off("b%20", 4, 2);
+        let asked = ["", "Range: bytes=0-1\r\n", "", ""];
+        let said = asked.map(|range| ask(&server, "/a/b%20c", range).2);
+        assert_eq!(said, [&b"0123"[..], b"01", b"0123", b"0123456789"]);
+        let broken: Vec<bool> = server.served().iter().map(|served| served.is_broken).collect();
+        assert_eq!(broken, [true, false, true, false]);
     }
 }

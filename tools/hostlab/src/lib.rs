@@ -18,7 +18,7 @@ pub mod vm;
 pub use boot::{BootError, Running, Step, StepResult};
 pub use console::{HostArgs, host, show_crashes};
 pub use crash::{CrashArgs, CrashError, CrashReport, crash};
-pub use file_server::{Fault, FileServer, GUEST_HOST, Rules, Served, Trouble};
+pub use file_server::{FileServer, GUEST_HOST, Served};
 pub use image::{LabError, PROGRAMS};
 pub use random::Random;
 

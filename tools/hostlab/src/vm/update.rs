@@ -7,7 +7,7 @@ use super::machine::{
     TableSnafu,
 };
 use super::{Machine, VmError};
-use crate::file_server::{FileServer, Rules};
+use crate::file_server::FileServer;
 use partitions::kind;
 use serde_json::{Value, json};
 use snafu::{ResultExt, ensure};
@@ -28,7 +28,7 @@ pub(crate) fn update(
     limits: Limits,
     out: &mut impl Write,
 ) -> Result<(), VmError> {
-    let server = FileServer::start(repository, Rules::default()).context(ServeSnafu { path: repository })?;
+    let server = FileServer::start(repository).context(ServeSnafu { path: repository })?;
     boot(machine, 0, limits, out)?;
     let os = get(machine, routes::OS)?;
     let before = text(&os, "version_id");
