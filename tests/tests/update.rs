@@ -13,10 +13,10 @@ use std::path::Path;
 use std::sync::LazyLock;
 use std::time::Duration;
 use tests::booted::{Booted, kernels};
-use tests::built::{DiskFile, succeed};
+use tests::built::{DiskFile, succeed, text};
 use tests::updates::{
     EVERYBODY, KEPT, LATER, MOTD, Migration, Repository, UpdateLab, boot_state, client, edit_boot_b,
-    rebuild_root_b, set_boot_state, status, switch_off, version, wait,
+    last_update, rebuild_root_b, set_boot_state, status, switch_off, version, wait,
 };
 use wire::routes;
 
@@ -30,6 +30,9 @@ const SUPERBLOCK: u64 = 1024;
 const ROOT_IMAGE: &str = "-root.ext4.zst";
 /// How much of a part comes before the connection breaks.
 const BROKEN_AFTER: u64 = 1000;
+/// What a host says of a version that never came far enough to write anything down.
+const SILENT: &str = "it ended before user space could say why, for instance by a kernel panic or a damaged root file \
+                      system, in each of 3 tries";
 
 /// The disks and the repository of all tests; what one of them publishes the others must not find.
 static LAB: LazyLock<UpdateLab> =
@@ -114,10 +117,22 @@ fn of_root(repository: &Repository) -> Vec<Served> {
     served
 }
 
-/// Boots a disk whose next version was broken by `damage`, and finds the host back with its first version.
-fn falls_back(what: &'static str, tries: u8, reason: &[&str], damage: impl FnOnce(&DiskFile, &Path)) {
-    let lab = &*LAB;
-    let spec = lab.spec(&what.replace(' ', "-"), Some(lab.ready()));
+/// How a next version fails.
+#[derive(Clone, Copy)]
+struct Failing<'a> {
+    what: &'static str,
+    /// The disk that will boot it for the first time.
+    ready: &'a Path,
+    tries: u8,
+    /// What the host says of it; of a reason that tells what happened on the way, the parts that are always the same.
+    reason: &'a [&'a str],
+}
+
+/// Boots a disk whose next version was broken by `damage`, and finds the host back with its first version; gives its
+/// disk.
+fn falls_back(failing: &Failing<'_>, damage: impl FnOnce(&DiskFile, &Path)) -> DiskFile {
+    let (lab, Failing { what, ready, tries, reason }) = (&*LAB, *failing);
+    let spec = lab.spec(&what.replace(' ', "-"), Some(ready));
     let disk = DiskFile::open(Machine::prepare(&spec).unwrap().disk());
     damage(&disk, &spec.dir);
     set_boot_state(&disk, |mut state| {
@@ -130,36 +145,33 @@ fn falls_back(what: &'static str, tries: u8, reason: &[&str], damage: impl FnOnc
     assert_eq!(version(&booted), lab.first.said("version"), "the host is back");
     assert_eq!(motd(&booted), MOTD[0], "with its settings");
     assert_kept(&booted);
-    // The verdict is written down beside the boot, not before its end.
-    let known = (0..60).find_map(|_| {
-        let known = status(&booted);
-        (known["last_update"] != Value::Null).then_some(known).or_else(|| {
-            wait(Duration::from_secs(1));
-            None
-        })
-    });
-    let known = known
-        .unwrap_or_else(|| panic!("the status does not say what became of the update: {}", status(&booted)));
+    let known = last_update(&booted);
     let next = lab.next.said("version");
     assert_eq!(known["last_update"]["version"], next, "{known}");
     assert_eq!(known["last_update"]["result"], "fell-back", "{known}");
     let told = known["last_update"]["reason"].as_str().unwrap_or_default().to_owned();
     eprintln!("figure: {what}: back by itself; the status says: {told}");
-    assert!(reason.iter().any(|words| told.contains(words)), "none of {reason:?} is in: {told}");
+    match reason {
+        [whole] => assert_eq!(told, *whole),
+        parts => parts.iter().for_each(|part| assert!(told.contains(part), "'{part}' is not in: {told}")),
+    }
     assert!(client(&booted, &["update", "status"]).contains(&told), "the client says it too");
     assert_eq!(known["bad_versions"][0]["version"], next, "it is not tried again: {known}");
 
-    let state = boot_state(&switch_off(booted));
+    let disk = switch_off(booted);
+    let state = boot_state(&disk);
     assert_eq!(state.next(), Some(SetName::A));
     let b = state.of(SetName::B).unwrap();
     assert!(!b.is_successful() && b.tries_left() == 0, "{state:?}");
+    disk
 }
 
 #[test]
 #[ignore = "needs built images"]
 fn a_version_whose_kernel_panics_is_left_by_itself() {
     // The first program of the boot is gone.
-    falls_back("panic", TRIES, &["before", "without writing down"], |disk, folder| {
+    let failing = Failing { what: "panic", ready: LAB.ready(), tries: TRIES, reason: &[SILENT] };
+    falls_back(&failing, |disk, folder| {
         edit_boot_b(disk, folder, "/initrd", |initrd| vec![0x5a; initrd.len() / 2]);
     });
 }
@@ -167,7 +179,8 @@ fn a_version_whose_kernel_panics_is_left_by_itself() {
 #[test]
 #[ignore = "needs built images"]
 fn a_version_with_a_corrupted_block_is_left_by_itself() {
-    falls_back("corrupted block", TRIES, &["before", "without writing down"], |disk, _| {
+    let failing = Failing { what: "corrupted block", ready: LAB.ready(), tries: TRIES, reason: &[SILENT] };
+    falls_back(&failing, |disk, _| {
         let file = File::options().read(true).write(true).open(&disk.path).unwrap();
         let place = disk.range(label::ROOT_B).start + SUPERBLOCK + 64;
         let mut byte = [0];
@@ -179,8 +192,10 @@ fn a_version_with_a_corrupted_block_is_left_by_itself() {
 #[test]
 #[ignore = "needs built images"]
 fn a_version_that_never_becomes_healthy_is_left_by_itself() {
-    // One try, since each lasts until the deadline.
-    falls_back("unhealthy", 1, &["containerd"], |disk, folder| {
+    // One try, since each lasts until the deadline. Which other units wait then, and what they said, may vary.
+    let reason = ["not healthy 180 s after the start: ", "health-container-runtime.service (", "containerd"];
+    let failing = Failing { what: "unhealthy", ready: LAB.ready(), tries: 1, reason: &reason };
+    falls_back(&failing, |disk, folder| {
         edit_boot_b(disk, folder, "/grub/grub.cfg", |menu| {
             let menu = String::from_utf8(menu).unwrap();
             assert!(menu.contains(" panic=2 "));
@@ -192,12 +207,17 @@ fn a_version_that_never_becomes_healthy_is_left_by_itself() {
 #[test]
 #[ignore = "needs built images"]
 fn a_version_whose_first_process_hangs_is_left_by_itself() {
-    // One try, since each lasts until the watchdog bites.
-    falls_back("hang", 1, &["before", "without writing down"], |disk, folder| {
+    // One try, since each lasts until the watchdog bites; the host counts those it would have had.
+    let reason = "it ended after its settings were migrated and before it was configured, in the last of 3 tries, \
+                  without writing down why";
+    let failing = Failing { what: "hang", ready: LAB.ready(), tries: 1, reason: &[reason] };
+    falls_back(&failing, |disk, folder| {
         rebuild_root_b(disk, folder, |root| {
             let units = root.join("usr/lib/systemd/system");
-            // A first process that crashes waits for ever, and feeds no watchdog any more.
-            let unit = "[Unit]\nDefaultDependencies=false\nAfter=basic.target softdog.service\n\n\
+            // A first process that crashes waits for ever, and feeds no watchdog any more. Whether the boot had been
+            // migrated, or configured, is not left to chance.
+            let unit = "[Unit]\nDefaultDependencies=false\nAfter=softdog.service migrator.service\n\
+                        Before=multi-user.target\n\n\
                         [Service]\nType=oneshot\nExecStart=/usr/bin/systemctl kill --signal=SEGV init.scope\n";
             fs::write(units.join("hang.service"), unit).unwrap();
             symlink("../hang.service", units.join("multi-user.target.wants/hang.service")).unwrap();
@@ -208,11 +228,35 @@ fn a_version_whose_first_process_hangs_is_left_by_itself() {
 #[test]
 #[ignore = "needs built images"]
 fn a_version_whose_migration_fails_is_left_by_itself() {
-    falls_back("migration fails", 1, &["migrat"], |disk, _| {
-        let place = disk.place(label::PRIVATE);
-        succeed("debugfs", &["-w", "-R", "rm /updates/cache/current", &place]);
-        assert!(!succeed("debugfs", &["-R", "ls -p /updates/cache", &place]).contains("/current/"));
-    });
+    let lab = &*LAB;
+    let repository = lab.repository("half", EVERYBODY, Migration::Program(&half_a_migration()));
+    let name = format!("migrate_v{}_program.lz4", lab.next.said("version"));
+    let reason = [
+        "migrator.service failed: ",
+        &format!(
+            "run {name} forward: it ended with exit status: 1: the first setting is written, and no other"
+        ),
+    ];
+    let ready = lab.install("ready-half", &repository);
+    let failing = Failing { what: "migration", ready: &ready, tries: 1, reason: &reason };
+    let disk = falls_back(&failing, |_, _| {});
+    let stores = succeed("debugfs", &["-R", "ls -p /datastore", &disk.place(label::PRIVATE)]);
+    let names: Vec<&str> = stores.lines().filter_map(|line| line.split('/').nth(5)).collect();
+    let first = format!("v{}_", lab.first.said("version"));
+    let others = names.iter().filter(|name| !["", ".", "..", "current"].contains(name));
+    let others: Vec<_> = others.filter(|name| !name.starts_with(&first)).collect();
+    assert!(others.is_empty() && names.iter().any(|name| name.starts_with(&first)), "{stores}");
+}
+
+/// The program that fails half way, which needs nothing of the host that it runs on.
+fn half_a_migration() -> Vec<u8> {
+    let folder = tempfile::tempdir().unwrap();
+    let (source, program) =
+        (Path::new(env!("CARGO_MANIFEST_DIR")).join("programs/half.rs"), folder.path().join("half"));
+    let options =
+        ["--edition=2024", "-Copt-level=1", "-Cstrip=symbols", "-Ctarget-feature=+crt-static", "-o"];
+    succeed("rustc", &[&options[..], &[text(&program), text(&source)]].concat());
+    fs::read(program).unwrap()
 }
 
 #[test]
