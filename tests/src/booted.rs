@@ -14,11 +14,11 @@ pub const BOOT_LIMIT: Duration = Duration::from_mins(10);
 /// Longest end of a system, by its own doing.
 pub const END_LIMIT: Duration = Duration::from_mins(3);
 /// How the line begins that a host writes when its boot is over.
-const REPORT: &str = "visco: up: ";
+pub(crate) const REPORT: &str = "visco: up: ";
 /// The same where the boot did not come to its end.
 const NO_END: &str = "visco: not up yet";
 /// What the first line of a kernel says.
-const KERNEL: &str = "Linux version ";
+pub(crate) const KERNEL: &str = "Linux version ";
 /// How many lines of the console a failure shows.
 const SHOWN_LINES: usize = 60;
 /// A boot that came to its end.

@@ -9,6 +9,8 @@
 #[allow(clippy::unwrap_used, reason = "tests may panic")]
 pub mod booted;
 pub mod built;
+#[allow(clippy::unwrap_used, reason = "tests may panic")]
+pub mod kills;
 pub mod power_cut;
 #[allow(clippy::unwrap_used, reason = "tests may panic")]
 pub mod updates;

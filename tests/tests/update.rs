@@ -1,9 +1,9 @@
 //! From one version to the next, in virtual machines: an update that is good, five that are not, one that is taken
-//! back, and machines that are killed on the way. `./make test-image -- update` runs these tests.
+//! back, and a machine that is killed on the way. `./make test-image -- update` runs these tests.
 #![allow(clippy::unwrap_used, reason = "tests may panic")]
 
-use hostlab::Served;
-use hostlab::vm::{Machine, VmError};
+use hostlab::vm::Machine;
+use hostlab::{Random, Served};
 use partitions::kind::label;
 use serde_json::{Value, json};
 use signpost::{Command, SetName, TRIES};
@@ -11,17 +11,17 @@ use std::fs::{self, File};
 use std::os::unix::fs::{FileExt, symlink};
 use std::path::Path;
 use std::sync::LazyLock;
-use std::time::Duration;
 use tests::booted::{Booted, kernels};
 use tests::built::{DiskFile, succeed, text};
+use tests::kills::{Chain, Phase};
 use tests::updates::{
     EVERYBODY, KEPT, LATER, MOTD, Migration, Repository, UpdateLab, boot_state, client, edit_boot_b,
-    last_update, rebuild_root_b, set_boot_state, status, switch_off, version, wait,
+    last_update, rebuild_root_b, set_boot_state, status, switch_off, version,
 };
 use wire::routes;
 
-/// How many machines are killed; the variable says otherwise.
-const KILLS: u64 = 2;
+/// How many times a machine is killed; the variable says otherwise.
+const KILLS: u64 = 4;
 const KILLS_VARIABLE: &str = "VISCO_KILLS";
 const SEED_VARIABLE: &str = "VISCO_SEED";
 /// Where the first block of a root is that a mount reads: the superblock of erofs.
@@ -265,69 +265,10 @@ fn a_machine_that_is_killed_at_any_moment_of_an_update_comes_up_again() {
     let number = |variable: &str, default| {
         std::env::var(variable).map_or(default, |text: String| text.parse().expect("a number"))
     };
-    let (kills, mut random) = (number(KILLS_VARIABLE, KILLS), number(SEED_VARIABLE, 1));
-    let lab = &*LAB;
-    let spec = lab.spec("killed", Some(lab.prepared()));
-    let [first, next] = [&lab.first, &lab.next].map(|image| image.said("version").to_owned());
-    let mut booted = Booted::after(Machine::start(&spec).unwrap(), "killed", 0, 0);
-    for kill in 0..kills {
-        // Where it stands decides what can be cut: an installation, or the first boot of what was installed.
-        let at = version(&booted);
-        assert!(at == first || at == next, "{at}");
-        assert!(MOTD.iter().any(|text| motd(&booted) == *text), "{}", motd(&booted));
-        assert_kept(&booted);
-        if at == next {
-            // All the way through: once more from the start.
-            drop(booted);
-            lab.spec("killed", Some(lab.prepared()));
-            booted = Booted::after(Machine::start(&spec).unwrap(), "killed", 0, 0);
-        }
-        random = random.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
-        let moment = Duration::from_millis((random >> 33) % 60_000);
-        begin(&booted);
-        wait(moment);
-        let state = status_if_any(&booted);
-        booted.machine.power_cut();
-        let machine = Machine::start(&spec).unwrap();
-        booted = Booted::after_kernel(machine, "killed", 1);
-        eprintln!(
-            "figure: kill {} of {kills}, {:.1} s after the order ({state}): up again with {}",
-            kill + 1,
-            moment.as_secs_f64(),
-            version(&booted)
-        );
+    let (kills, seed) = (number(KILLS_VARIABLE, KILLS), number(SEED_VARIABLE, 1));
+    let mut chain = Chain::begin(&LAB, Random::new(seed));
+    for phase in Phase::ALL.into_iter().cycle().take(usize::try_from(kills).unwrap()) {
+        chain.kill(phase);
     }
-    // What was cut is finished by the next order.
-    if version(&booted) == first {
-        let before = kernels(&booted.machine);
-        client(&booted, &["update", "apply", "--check", "--reboot"]);
-        let Booted { machine, what } = booted;
-        booted = Booted::after_kernel(machine, what, before + 1);
-    }
-    assert_eq!(version(&booted), next);
-    assert_eq!(motd(&booted), MOTD[1]);
-    switch_off(booted);
-}
-
-/// Orders the whole update and does not wait for it.
-fn begin(booted: &Booted) {
-    let socket = booted.machine.files().api();
-    let tools = std::env::var("VISCO_TOOLS_DIR").unwrap();
-    let mut client = std::process::Command::new(Path::new(&tools).join("apiclient"));
-    client.arg("--socket-path").arg(socket).args(["update", "apply", "--check", "--reboot"]);
-    client.stdout(std::process::Stdio::null()).stderr(std::process::Stdio::null());
-    let mut child = client.spawn().unwrap();
-    // It ends with the machine at the latest.
-    std::thread::spawn(move || child.wait());
-}
-
-fn status_if_any(booted: &Booted) -> String {
-    match booted.machine.request("GET", routes::UPDATES_STATUS, "") {
-        Ok(answer) => {
-            let document: Value = serde_json::from_slice(&answer.body).unwrap_or_default();
-            format!("{}, {}", document["update_state"], document["progress"]["phase"])
-        }
-        Err(VmError::Refused { status, .. }) => format!("status {status}"),
-        Err(_) => "on the way to the next boot".to_owned(),
-    }
+    chain.end();
 }
