@@ -19,6 +19,8 @@ const DEADLINE: Duration = Duration::from_mins(5);
 const PAUSE: Duration = Duration::from_secs(1);
 /// How long an orderly restart may take before it is forced; services have 10 s to stop.
 const ORDERLY: Duration = Duration::from_mins(1);
+/// What our own programs begin a line of their log with; a reason has no levels.
+const LEVELS: [&str; 3] = ["ERROR ", "WARN ", "INFO "];
 /// How many units a reason names.
 const NAMED_UNITS: usize = 5;
 
@@ -248,6 +250,7 @@ fn last_words(host: &Host, unit: &str) -> Option<String> {
     let words = ["journalctl", "--boot", "--output=cat", "--lines=1", "--quiet", "--no-pager", &of_unit];
     let answer = answer(host, words.iter())?;
     let line = answer.lines().next_back()?.trim();
+    let line = LEVELS.iter().find_map(|level| line.strip_prefix(level)).unwrap_or(line);
     (!line.is_empty()).then(|| line.to_owned())
 }
 

@@ -22,7 +22,7 @@ fn host_running_b(a: Attributes, b: Attributes) -> FakeHost {
     let systemctl = "#!/bin/sh\necho 'a.service loaded failed failed A'\n\
                      echo 'health-user.service loaded activating start H'\n";
     host.replace("/usr/bin/systemctl", systemctl.as_bytes(), 0o755).unwrap();
-    let journalctl = "#!/bin/sh\nfor word; do :; done\necho \"$word said so\"\n";
+    let journalctl = "#!/bin/sh\nfor word; do :; done\necho \" INFO $word said so\"\n";
     host.replace("/usr/bin/journalctl", journalctl.as_bytes(), 0o755).unwrap();
     boot(&fake, "first");
     fake
