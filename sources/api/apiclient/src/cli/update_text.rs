@@ -78,14 +78,15 @@ fn state(status: &UpdateStatus) -> (Tone, String) {
     }
 }
 
-/// Versions this host could go to besides the chosen one.
+/// Versions this host could go to besides the chosen one. The one that runs may be offered, too.
 fn others(status: &UpdateStatus) -> Option<String> {
     let chosen = status.chosen_update.as_ref().map(|chosen| chosen.version.as_str());
+    let running = status.active_partition.as_ref().map(|active| active.image.version.as_str());
     let others: Vec<&str> = status
         .available_updates
         .iter()
         .map(String::as_str)
-        .filter(|version| Some(*version) != chosen)
+        .filter(|version| ![chosen, running].contains(&Some(*version)))
         .collect();
     (!others.is_empty()).then(|| others.join(", "))
 }
@@ -184,8 +185,8 @@ mod tests {
         check(json!({"active_partition": running}), &["running  metal-dev 1.0.0", "update   none"]);
         check(
             json!({
-                "update_state": "Available", "available_updates": ["1.1.0", "1.0.5"], "chosen_update": image("1.1.0"),
-                "active_partition": running, "last_check": "2026-11-21T12:00:00.25Z",
+                "update_state": "Available", "available_updates": ["1.1.0", "1.0.5", "1.0.0"],
+                "chosen_update": image("1.1.0"), "active_partition": running, "last_check": "2026-11-21T12:00:00.25Z",
                 "chosen_update_turn": {
                     "version": "1.1.0", "open": true, "opens": "2026-11-20T06:00:00Z",
                     "explanation": "seed 512 of 2048 is halfway through wave 2 of 5",
