@@ -223,6 +223,14 @@ pub fn succeed(program: &str, arguments: &[&str]) -> String {
     said
 }
 
+/// The variable that names the seed of what is left to chance.
+pub const SEED_VARIABLE: &str = "VISCO_SEED";
+
+/// The number that a variable of the environment gives, if it is set.
+pub fn number(variable: &str, default: u64) -> u64 {
+    std::env::var(variable).map_or(default, |text| text.parse().expect("a number"))
+}
+
 /// What a program ended with.
 #[derive(Debug)]
 pub struct Ran {

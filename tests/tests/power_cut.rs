@@ -9,7 +9,7 @@ use std::path::Path;
 use std::time::Instant;
 use tempfile::TempDir;
 use tests::booted::{Booted, END_LIMIT};
-use tests::built::{BuiltImage, DiskFile, succeed, text};
+use tests::built::{BuiltImage, DiskFile, SEED_VARIABLE, number, succeed, text};
 use tests::power_cut::{Bootable, Judge, Sampling, Survey, survey};
 use tests::updates::{KEPT, MOTD, UpdateLab, client, switch_off, version};
 use write_log::Log;
@@ -17,11 +17,6 @@ use write_log::Log;
 /// How many states are looked at, unless the variable says otherwise.
 const SAMPLES: usize = 2000;
 const SAMPLES_VARIABLE: &str = "VISCO_POWER_CUTS";
-const SEED_VARIABLE: &str = "VISCO_SEED";
-
-fn number(variable: &str, default: u64) -> u64 {
-    std::env::var(variable).map_or(default, |text| text.parse().expect("a number"))
-}
 
 /// What a set holds that has this image.
 fn bootable(image: &BuiltImage, folder: &Path) -> Bootable {

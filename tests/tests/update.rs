@@ -12,7 +12,7 @@ use std::os::unix::fs::{FileExt, symlink};
 use std::path::Path;
 use std::sync::LazyLock;
 use tests::booted::{Booted, kernels};
-use tests::built::{DiskFile, succeed, text};
+use tests::built::{DiskFile, SEED_VARIABLE, number, succeed, text};
 use tests::kills::{Chain, Phase};
 use tests::updates::{
     EVERYBODY, KEPT, LATER, MOTD, Migration, Repository, UpdateLab, boot_state, client, edit_boot_b,
@@ -23,7 +23,6 @@ use wire::routes;
 /// How many times a machine is killed; the variable says otherwise.
 const KILLS: u64 = 4;
 const KILLS_VARIABLE: &str = "VISCO_KILLS";
-const SEED_VARIABLE: &str = "VISCO_SEED";
 /// Where the first block of a root is that a mount reads: the superblock of erofs.
 const SUPERBLOCK: u64 = 1024;
 /// Part of the name of the file whose parts a root is made of.
@@ -262,9 +261,6 @@ fn half_a_migration() -> Vec<u8> {
 #[test]
 #[ignore = "needs built images"]
 fn a_machine_that_is_killed_at_any_moment_of_an_update_comes_up_again() {
-    let number = |variable: &str, default| {
-        std::env::var(variable).map_or(default, |text: String| text.parse().expect("a number"))
-    };
     let (kills, seed) = (number(KILLS_VARIABLE, KILLS), number(SEED_VARIABLE, 1));
     let mut chain = Chain::begin(&LAB, Random::new(seed));
     for phase in Phase::ALL.into_iter().cycle().take(usize::try_from(kills).unwrap()) {
