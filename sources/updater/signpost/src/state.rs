@@ -134,6 +134,12 @@ impl BootState {
         self.running.is_successful()
     }
 
+    /// Whether the other set is marked valid, and neither boots by itself nor ever did.
+    pub fn is_other_valid(&self) -> bool {
+        self.other
+            .is_some_and(|other| !other.is_successful() && other.tries_left() > 0 && other.priority() == 0)
+    }
+
     /// Whether the other set boots next and has not proved itself.
     pub fn is_other_on_trial(&self) -> bool {
         self.next() == Some(self.active.other()) && self.other.is_some_and(|other| !other.is_successful())

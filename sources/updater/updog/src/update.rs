@@ -202,13 +202,10 @@ fn find<'a>(
 fn is_there(host: &Host, sets: &Sets, before: Option<&Staged>, staged: &Staged) -> Result<bool, Error> {
     let Some(before) = before else { return Ok(false) };
     let state = sets.state().context(StateSnafu)?;
-    let is_valid = state
-        .other
-        .is_some_and(|bits| !bits.is_successful() && bits.tries_left() > 0 && bits.priority() == 0);
     let same =
         before.state == StagedState::Complete && before.is_same_content(staged) && before.from == staged.from;
     Ok(same
-        && (is_valid || state.is_other_on_trial())
+        && (state.is_other_valid() || state.is_other_on_trial())
         && migrations::dry_load(host, migrations::CURRENT.as_ref(), &staged.from, &staged.version).is_ok())
 }
 
